@@ -28,6 +28,9 @@ type input struct {
 
 	ancestors []ancestor
 	err       error // of the last evaluation that failed
+
+	loop    [maxNestedLoops]loopValue // of the loops that a closure is in
+	failure error                     // of the part of a closure that failed last
 }
 
 func newInput() *input {

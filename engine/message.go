@@ -5,12 +5,13 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/google/cel-go/cel"
 	"github.com/google/cel-go/common/types"
 	"github.com/google/cel-go/common/types/ref"
 	"github.com/google/cel-go/common/types/traits"
+
+	"eunomia/event"
 )
 
 // Bounds of an alert's message, in bytes before escaping.
@@ -45,7 +46,7 @@ func render(parts []part, in *input) (message string, complete bool) {
 		}
 	}
 	if len(b) > maxMessage {
-		b = append(cut(b, maxMessage), "…"...)
+		b = []byte(event.Shorten(string(b), maxMessage))
 	}
 	return string(b), complete
 }
@@ -62,7 +63,7 @@ func appendValue(b []byte, v ref.Val) []byte {
 	case types.Timestamp:
 		return v.UTC().AppendFormat(b, time.RFC3339Nano)
 	case types.Duration:
-		return append(b, v.Duration.String()...)
+		return append(b, v.String()...)
 	case *types.Unknown:
 		return append(b, "<unknown>"...)
 	case traits.Mapper:
@@ -96,57 +97,7 @@ func plain(v ref.Val) string {
 
 func appendCut(b []byte, s string) []byte {
 	if len(s) <= maxValue {
-		return appendEscaped(b, s)
+		return append(b, event.Printable(s)...)
 	}
-	return append(appendEscaped(b, string(cut([]byte(s), maxValue))), "…"...)
-}
-
-// cut shortens b to at most n bytes without splitting a character.
-func cut(b []byte, n int) []byte {
-	b = b[:n]
-	for i := 1; i <= utf8.UTFMax && i <= len(b); i++ {
-		if c := b[len(b)-i]; utf8.RuneStart(c) {
-			if !utf8.FullRune(b[len(b)-i:]) {
-				b = b[:len(b)-i]
-			}
-			break
-		}
-	}
-	return b
-}
-
-// appendEscaped writes s, which may come from an attacker, so that it can neither
-// break the line, nor steer a terminal, nor reorder the text around it.
-func appendEscaped(b []byte, s string) []byte {
-	const hex = "0123456789abcdef"
-	for i := 0; i < len(s); {
-		r, n := utf8.DecodeRuneInString(s[i:])
-		switch {
-		case r == utf8.RuneError && n == 1:
-			b = append(b, '\\', 'x', hex[s[i]>>4], hex[s[i]&15])
-		case r == '\n':
-			b = append(b, '\\', 'n')
-		case r == '\r':
-			b = append(b, '\\', 'r')
-		case r == '\t':
-			b = append(b, '\\', 't')
-		case steers(r):
-			b = append(b, '\\', 'u', hex[r>>12&15], hex[r>>8&15], hex[r>>4&15], hex[r&15])
-		default:
-			b = append(b, s[i:i+n]...)
-		}
-		i += n
-	}
-	return b
-}
-
-// steers reports control characters, line separators and marks of writing
-// direction.
-func steers(r rune) bool {
-	switch {
-	case r < 0x20, r >= 0x7f && r <= 0x9f, r == 0x61c, r == 0x200e, r == 0x200f, r == 0x2028, r == 0x2029,
-		r >= 0x202a && r <= 0x202e, r >= 0x2066 && r <= 0x2069:
-		return true
-	}
-	return false
+	return append(b, event.Printable(event.Shorten(s, maxValue))...)
 }

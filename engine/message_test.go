@@ -24,7 +24,7 @@ func TestMessages(t *testing.T) {
 		"container.labels": map[string]any{"b": "2", "a": "1\r"}, "event.time": "2026-01-31T12:00:00.5Z", "container.id": "x",
 		"process.ancestors": []any{map[string]any{"name": "sshd"}, map[string]any{"name": "init"}}}
 	for template, want := range map[string]string{
-		"{process.name}": `ev\u001b[2Jil\n\u202etxt\xff`,
+		"{process.name}": `ev\x1b[2Jil\n\u202etxt\xff`,
 		"pid {process.pid}, {process.interactive}": "pid 7, false",
 		"{process.args}":                                                   `a, b\t`,
 		"{container.labels}":                                               `a=1\r, b=2`,

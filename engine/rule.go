@@ -17,6 +17,7 @@ type Rule struct {
 	Enabled bool
 	Kinds   event.KindSet
 	Cost    uint64 // bound of the steps that its condition and exceptions take
+	Slow    int    // parts of condition and exceptions that are not compiled but run on cel-go
 	Source  *rules.Rule
 
 	condition  *checked
@@ -31,6 +32,7 @@ type plan struct {
 	condition  predicate
 	exceptions []exception
 	message    []part
+	possible   bool // the condition is not false whatever the fields are
 }
 
 type exception struct {
@@ -181,7 +183,7 @@ func (r *Rule) plan() error {
 				shared = p
 			}
 		}
-		if p.condition.test(allUnknown(event.New(k))) != isFalse {
+		if p.possible {
 			r.plans[k] = p
 		}
 	}
@@ -190,11 +192,17 @@ func (r *Rule) plan() error {
 
 func (r *Rule) planFor(k event.Kind) (*plan, error) {
 	p := &plan{}
+	whole, err := planProgram(r.condition.forKind(k))
+	if err != nil {
+		return nil, err
+	}
+	p.possible = celProgram{whole}.test(allUnknown(event.New(k))) != isFalse
 	var errs []error
 	predicateOf := func(c *checked) predicate {
-		program, err := planProgram(c.forKind(k))
+		p, slow, err := compileCondition(c.forKind(k))
 		errs = append(errs, err)
-		return celProgram{program}
+		r.Slow += slow
+		return p
 	}
 	p.condition = predicateOf(r.condition)
 	for i, x := range r.Source.Exceptions {

@@ -157,31 +157,47 @@ func appendMap(dst []byte, m map[string]string) []byte {
 	return append(dst, '}')
 }
 
+// maxAncestorLine bounds an ancestor's command line in documents, bytes: sixteen
+// whole ones could fill 64 KiB.
+const maxAncestorLine = 512
+
 func appendAncestors(dst []byte, list []*Ancestor) []byte {
 	dst = append(dst, '[')
 	for i, a := range list {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		dst = append(dst, '{')
-		for j, f := range AncestorFields {
-			if j > 0 {
-				dst = append(dst, ',')
-			}
-			dst = AppendString(dst, f.Name)
+		dst = append(dst, `{"pid":`...)
+		dst = strconv.AppendUint(dst, uint64(a.PID), 10)
+		for _, m := range [...]struct{ name, value string }{
+			{"entity_id", a.EntityID},
+			{"name", a.Image.Name},
+			{"executable", a.Image.Executable},
+			{"command_line", Shorten(commandLine(a.Image), maxAncestorLine)},
+		} {
+			dst = append(dst, ',')
+			dst = AppendString(dst, m.name)
 			dst = append(dst, ':')
-			switch f.Type {
-			case Int:
-				dst = strconv.AppendInt(dst, f.Int(a), 10)
-			case Strings:
-				dst = appendStrings(dst, f.Strs(a))
-			default:
-				dst = AppendString(dst, f.Str(a))
-			}
+			dst = AppendString(dst, m.value)
 		}
-		dst = append(dst, '}')
+		dst = append(dst, `,"user":{"id":`...)
+		dst = strconv.AppendUint(dst, uint64(a.EUID), 10)
+		dst = append(dst, '}', '}')
 	}
 	return append(dst, ']')
+}
+
+// Shorten cuts s to at most n bytes without splitting a character, and marks the
+// cut with an ellipsis.
+func Shorten(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	cut := n
+	for cut > 0 && n-cut < utf8.UTFMax && !utf8.RuneStart(s[cut]) {
+		cut--
+	}
+	return s[:cut] + "…"
 }
 
 func appendTime(dst []byte, ns int64) []byte {
@@ -245,38 +261,35 @@ func steersTerminal(r rune) bool {
 	return false
 }
 
-// Printable returns s with everything that could steer a terminal or break a line
-// escaped as in Go strings: control characters, line separators, bidirectional
-// overrides and bytes that are not UTF-8. Clean strings are returned as they are.
+// Printable returns s with everything but printable characters and the space
+// escaped as in Go strings (\n, \x1b, \u202e): control characters, line separators,
+// bidirectional and invisible characters, bytes that are not UTF-8. What it returns
+// can neither steer a terminal nor break a line nor reorder the text around it.
 func Printable(s string) string {
-	clean := true
-	for i := 0; i < len(s); {
-		r, n := utf8.DecodeRuneInString(s[i:])
-		if r < 0x20 || r == 0x7f || steersTerminal(r) || (r == utf8.RuneError && n == 1) {
-			clean = false
+	clean := 0
+	for clean < len(s) {
+		r, n := utf8.DecodeRuneInString(s[clean:])
+		if !strconv.IsPrint(r) || r == utf8.RuneError && n == 1 {
 			break
 		}
-		i += n
+		clean += n
 	}
-	if clean {
+	if clean == len(s) {
 		return s
 	}
-	var b strings.Builder
-	for i := 0; i < len(s); {
-		r, n := utf8.DecodeRuneInString(s[i:])
+	dst := append(make([]byte, 0, len(s)+16), s[:clean]...)
+	for s = s[clean:]; s != ""; {
+		r, n := utf8.DecodeRuneInString(s)
 		switch {
-		case r == '\n':
-			b.WriteString(`\n`)
-		case r == '\t':
-			b.WriteString(`\t`)
-		case r == utf8.RuneError && n == 1, r < 0x20, r == 0x7f:
-			b.WriteString(`\x` + string(hexDigits[s[i]>>4]) + string(hexDigits[s[i]&15]))
-		case steersTerminal(r):
-			b.WriteString(`\u` + string(hexDigits[r>>12&15]) + string(hexDigits[r>>8&15]) + string(hexDigits[r>>4&15]) + string(hexDigits[r&15]))
+		case r == utf8.RuneError && n == 1:
+			dst = append(dst, '\\', 'x', hexDigits[s[0]>>4], hexDigits[s[0]&15])
+		case strconv.IsPrint(r):
+			dst = append(dst, s[:n]...)
 		default:
-			b.WriteRune(r)
+			quoted := strconv.AppendQuoteRune(nil, r)
+			dst = append(dst, quoted[1:len(quoted)-1]...)
 		}
-		i += n
+		s = s[n:]
 	}
-	return b.String()
+	return string(dst)
 }

@@ -144,6 +144,36 @@ func TestIDsSortByTimeAndAreUUIDs(t *testing.T) {
 	}
 }
 
+func TestPrintableEscapesWhatCouldSteerATerminal(t *testing.T) {
+	for in, want := range map[string]string{
+		"plain ü 漢字":         "plain ü 漢字",
+		"\x1b]0;title\x07":   `\x1b]0;title\a`,
+		"two\nlines\r":       `two\nlines\r`,
+		"\u009b2J":           `\u009b2J`,
+		"abc\u202etxt.exe":   `abc\u202etxt.exe`,
+		"zero\u200bwidth":    `zero\u200bwidth`,
+		"bad \xff\xfe bytes": `bad \xff\xfe bytes`,
+		"a\u2028b":           `a\u2028b`,
+		"\U000e0041":         `\U000e0041`,
+	} {
+		if got := event.Printable(in); got != want {
+			t.Errorf("%q: got %q, want %q", in, got, want)
+		}
+	}
+}
+
+func TestShortenKeepsCharactersWhole(t *testing.T) {
+	for _, c := range []struct {
+		in   string
+		n    int
+		want string
+	}{{"short", 5, "short"}, {"shorter", 5, "short…"}, {"aüü", 2, "a…"}, {"\x80\x80\x80\x80\x80\x80\x80\x80", 6, "\x80\x80…"}} {
+		if got := event.Shorten(c.in, c.n); got != c.want {
+			t.Errorf("%q cut to %d: %q, want %q", c.in, c.n, got, c.want)
+		}
+	}
+}
+
 func FuzzStringsStayHarmless(f *testing.F) {
 	f.Add("plain")
 	f.Add("\x1b]0;title\x07\n\"\\\u2028\u202e\x80\xff\u009b")

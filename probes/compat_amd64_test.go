@@ -118,9 +118,10 @@ func TestCallsThroughThe32BitEntryAreTheSameKinds(t *testing.T) {
 		})
 		equal(t, want.action+"'s result", e.Return, want.ret)
 		equal(t, "compat flag", e.Flags&event.FlagCompat, event.FlagCompat)
-		if want.kind == event.Open {
+		switch want.kind {
+		case event.Open:
 			equal(t, "path", e.File.Path, want.path)
-		} else if want.kind == event.Connect {
+		case event.Connect:
 			equal(t, "destination", e.Network.Dest.IP.String(), want.path)
 			equal(t, "port", e.Network.Dest.Port, 9)
 		}

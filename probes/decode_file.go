@@ -53,7 +53,7 @@ func decodeOpen(record []byte, t *tail, e *event.Event) {
 
 // tidy cleans a path lexically; it allocates only where there is something to clean.
 func tidy(p string) string {
-	if p == "" || !(strings.Contains(p, "//") || strings.Contains(p, "/.") || (len(p) > 1 && strings.HasSuffix(p, "/"))) {
+	if !strings.Contains(p, "//") && !strings.Contains(p, "/.") && (len(p) <= 1 || !strings.HasSuffix(p, "/")) {
 		return p
 	}
 	return path.Clean(p)

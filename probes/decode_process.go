@@ -42,9 +42,9 @@ func decodeExec(record []byte, t *tail, e *event.Event) {
 		Inheritable: r.CapInheritable,
 		Ambient:     r.CapAmbient,
 	}
-	p.Namespaces = namespaces((*bpf.ProcessNamespaces)(&r.Namespaces))
+	p.Namespaces = namespaces(&r.Namespaces)
 	for i := range r.Streams {
-		p.Streams[i] = stream((*bpf.ProcessStream)(&r.Streams[i]))
+		p.Streams[i] = stream(&r.Streams[i])
 	}
 }
 
@@ -122,7 +122,7 @@ func decodeFork(record []byte, _ *tail, e *event.Event) {
 		ParentEUID: r.ParentEuid,
 		SessionID:  r.Session,
 		GroupID:    r.Group,
-		Namespaces: namespaces((*bpf.ProcessNamespaces)(&r.Namespaces)),
+		Namespaces: namespaces(&r.Namespaces),
 	}
 }
 

@@ -6,8 +6,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode"
 	"unicode/utf8"
+
+	"eunomia/event"
 )
 
 // sourceWidth is how much of a long source line is shown.
@@ -90,19 +91,4 @@ func window(line string, at int) (before, marked, after string) {
 }
 
 // printable escapes what a terminal would obey; a tab becomes a blank.
-func printable(s string) string {
-	var b strings.Builder
-	for i, r := range s {
-		switch {
-		case r == '\t':
-			b.WriteByte(' ')
-		case r == utf8.RuneError && !strings.HasPrefix(s[i:], "\ufffd"):
-			fmt.Fprintf(&b, `\x%02x`, s[i])
-		case unicode.IsPrint(r):
-			b.WriteRune(r)
-		default:
-			b.WriteString(strings.Trim(strconv.QuoteRuneToASCII(r), "'"))
-		}
-	}
-	return b.String()
-}
+func printable(s string) string { return event.Printable(strings.ReplaceAll(s, "\t", " ")) }
