@@ -117,6 +117,7 @@ func TestMistakesAreExplained(t *testing.T) {
 		{`event.time - process.start < duration("10 min")`, `"10 min"`, "pattern", "not a length of time", ""},
 		{`process.args.exists(a, process.args.exists(b, a == b))`, "process.args", "cost", "could take", "loop inside a loop"},
 		{`process.args.exists(a, process.args.exists(b, process.args.exists(c, a == c)))`, "", "cost", "more than 2 loops", ""},
+		{`process.name.matches("(abc){1,900}")`, `"(abc`, "pattern", "steps", ""},
 		{strings.Repeat("process.pid == 1 && ", 5000) + "true", "process.pid", "cost", "too large", "split"},
 		{strings.Repeat("(", 200) + "true" + strings.Repeat(")", 200), "", "cost", "too large", ""},
 	} {
@@ -151,5 +152,11 @@ func TestAFieldThatSomeKindsLack(t *testing.T) {
 	_, problems := check(`destination.port == 22`, scope{on: []event.Kind{event.Connect, event.Listen}, maxCost: DefaultMaxCost})
 	if len(problems) != 1 || problems[0].message != "destination.port exists on connect, accept, not on listen" {
 		t.Errorf("%+v", problems)
+	}
+}
+
+func TestCountedRepetitionsAreAllowed(t *testing.T) {
+	if c, problems := check(`process.name.matches("^[a-z]{2,3}$")`, scope{on: []event.Kind{event.Exec}, maxCost: DefaultMaxCost}); c == nil {
+		t.Fatalf("%+v", problems)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"regexp"
+	"regexp/syntax"
 	"slices"
 	"strings"
 	"time"
@@ -230,7 +231,7 @@ func checkPattern(function, s string) (err error) {
 		if _, err = regexp.Compile(s); err != nil {
 			return fmt.Errorf("%s", strings.TrimPrefix(err.Error(), "error parsing regexp: "))
 		}
-		if size, _ := types.RegexProgramSize(s); size > maxRegexProgram {
+		if size := regexSteps(s); size > maxRegexProgram {
 			return fmt.Errorf("the expression compiles to %d steps; at most %d are allowed", size, maxRegexProgram)
 		}
 	case "glob":
@@ -250,6 +251,20 @@ func checkPattern(function, s string) (err error) {
 		}
 	}
 	return err
+}
+
+// regexSteps is the size of a valid expression's program. types.RegexProgramSize
+// does not simplify the expression first, and panics on a repetition such as a{2,3}.
+func regexSteps(s string) int {
+	re, err := syntax.Parse(s, syntax.Perl)
+	if err != nil {
+		return 0
+	}
+	program, err := syntax.Compile(re.Simplify())
+	if err != nil {
+		return 0
+	}
+	return len(program.Inst)
 }
 
 // isWord reports whether a function's name is one that a rule can write, which

@@ -277,6 +277,7 @@ var processFields = []Field{
 	strField("process.parent.entity_id", 0, "The parent's identity.", func(e *Event) *string { return &parentOf(e).EntityID }).own(func(e *Event) { ownParent(e) }),
 	strField("process.parent.name", 0, "The parent's process.name, when it forked.", func(e *Event) *string { return &parentImage(e).Name }).own(func(e *Event) { ownParent(e) }),
 	strField("process.parent.executable", 0, "The parent's process.executable, when it forked.", func(e *Event) *string { return &parentImage(e).Executable }).own(func(e *Event) { ownParent(e) }),
+	strField("process.parent.script", 0, "The parent's process.script.", func(e *Event) *string { return &parentImage(e).Script }).own(func(e *Event) { ownParent(e) }),
 	listField("process.parent.args", 0, "The parent's process.args.", func(e *Event) *[]string { return &parentImage(e).Args }).own(func(e *Event) { ownParent(e) }),
 	derivedStr("process.parent.command_line", 0, "The parent's arguments joined with blanks.", "process.parent.args", func(e *Event) string { return commandLine(parentImage(e)) }),
 	uintField("process.parent.user.id", 0, "The parent's effective user id, when it forked.", func(e *Event) *uint32 { return &parentOf(e).EUID }).own(func(e *Event) { ownParent(e) }),
