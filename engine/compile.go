@@ -117,7 +117,7 @@ func (c *compiler) call(call ast.CallExpr) closure {
 	switch f := call.FunctionName(); f {
 	case operators.LogicalAnd, operators.LogicalOr:
 		var parts []closure
-		for _, a := range args {
+		for _, a := range chain(f, args) {
 			run, ok := c.condition(a)
 			if !ok || run == nil {
 				return nil
@@ -161,26 +161,26 @@ func (c *compiler) call(call ast.CallExpr) closure {
 	return nil
 }
 
+// chain returns the operands of a nest of && or of ||, which the parser writes in
+// pairs, from left to right.
+func chain(operator string, args []ast.Expr) []ast.Expr {
+	var out []ast.Expr
+	for _, a := range args {
+		if a.Kind() == ast.CallKind && a.AsCall().FunctionName() == operator {
+			out = append(out, chain(operator, a.AsCall().Args())...)
+		} else {
+			out = append(out, a)
+		}
+	}
+	return out
+}
+
 // fold combines conditions by && (absorbing isFalse) or || (absorbing isTrue) as
 // CEL does: the absorbing value wins over everything, unknown over errors.
 func fold(parts []closure, absorbing truth) closure {
 	neutral := isTrue
 	if absorbing == isTrue {
 		neutral = isFalse
-	}
-	// && and || arrive in pairs; a chain of them runs as one loop.
-	if len(parts) == 2 {
-		a, b := parts[0], parts[1]
-		return func(in *input) truth {
-			t := a(in)
-			if t == absorbing {
-				return t
-			}
-			if t == neutral {
-				return b(in)
-			}
-			return worse(t, in, b, absorbing)
-		}
 	}
 	return func(in *input) truth {
 		result := neutral
@@ -194,17 +194,6 @@ func fold(parts []closure, absorbing truth) closure {
 		}
 		return result
 	}
-}
-
-// worse is the second half of a pair whose first half is unknown or an error.
-func worse(first truth, in *input, second closure, absorbing truth) truth {
-	failure := in.failure
-	switch t := second(in); t {
-	case absorbing, isUnknown:
-		return t
-	}
-	in.failure = failure // of the first error
-	return first
 }
 
 func not(t truth) truth {

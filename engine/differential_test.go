@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"math/bits"
 	"math/rand/v2"
 	"os"
 	"slices"
@@ -9,6 +10,7 @@ import (
 	"testing"
 
 	"eunomia/event"
+	"eunomia/rules"
 )
 
 // differentialRuns is how many generated expressions are compared; EUNOMIA_DIFF
@@ -118,5 +120,64 @@ func TestACompiledConditionDoesNotAllocateOnAMiss(t *testing.T) {
 		}); n != 0 {
 			t.Errorf("%s: %v allocations", text, n)
 		}
+	}
+}
+
+// TestTheIndexLeavesOutNoRule compares what an engine says of an event with what
+// each of its rules says alone: a rule that the index rules out must be false.
+func TestTheIndexLeavesOutNoRule(t *testing.T) {
+	kinds := event.AllKinds.Kinds()
+	outcomes := map[Outcome]int{}
+	ruledOut := 0
+	for run := range differentialRuns(t) / 100 {
+		g := &generator{Rand: rand.New(rand.NewPCG(7, uint64(run)))}
+		g.kind = kinds[g.IntN(len(kinds))]
+		// Few clauses for many rules, so that they share them.
+		clauses := make([]string, 12)
+		for i := range clauses {
+			clauses[i] = g.truth(g.IntN(3))
+		}
+		set := &rules.Set{}
+		for i := range 80 {
+			condition := "(" + g.pick(clauses...) + ") && (" + g.pick(clauses...) + ")"
+			if g.IntN(2) == 0 {
+				condition += " && (" + g.pick(clauses...) + ")"
+			}
+			set.Rules = append(set.Rules, &rules.Rule{ID: fmt.Sprint("r", i), Enabled: true, On: []event.Kind{g.kind}, Condition: rules.Expr{Text: condition}})
+		}
+		p, _ := Compile(set, Limits{Cost: 1 << 40})
+		x := New(p)
+		b := &x.current.Load().groups[g.kind]
+		for range 20 {
+			e := g.event()
+			matches, pending := x.Evaluate(e)
+			got := map[string]Outcome{}
+			for _, m := range matches {
+				got[m.Rule.Info.ID] = Matched
+			}
+			for _, en := range pending.entries {
+				got[en.rule.Info.ID] = Undecided
+			}
+			in := newInput()
+			in.reset(e, false)
+			for _, set := range b.candidates(in, nil) {
+				ruledOut -= bits.OnesCount64(set)
+			}
+			ruledOut += len(b.entries)
+			for i := range b.entries {
+				want, _ := b.entries[i].plan.decide(in)
+				outcomes[want]++
+				if want == Failed {
+					want = NoMatch // counted, not returned
+				}
+				if id := b.entries[i].rule.Info.ID; got[id] != want {
+					t.Fatalf("run %d: %s\nalone %v, in the engine %v\nevent %s", run, b.entries[i].rule.Source.Condition.Text, want, got[id], e.AppendDocument(nil))
+				}
+			}
+		}
+	}
+	t.Logf("outcomes %v, ruled out by the index %d", outcomes, ruledOut)
+	if outcomes[Matched] == 0 || outcomes[Undecided] == 0 || outcomes[Failed] == 0 || ruledOut == 0 {
+		t.Error("the generator has lost its bite")
 	}
 }

@@ -19,6 +19,7 @@ package engine
 
 import (
 	"fmt"
+	"math/bits"
 	"slices"
 	"strings"
 	"sync"
@@ -38,13 +39,15 @@ type Engine struct {
 	in      *input
 	matches []Match
 	pending []*entry
+
+	candidates []uint64 // of the event under evaluation; see bucket
 }
 
 // loaded is a program with what the engine remembers for its rules.
 type loaded struct {
 	program *Program
 	states  []*state // as program.rules
-	groups  [event.NumKinds][]entry
+	groups  [event.NumKinds]bucket
 }
 
 // entry is a rule in the group of a kind.
@@ -101,9 +104,12 @@ func (x *Engine) Swap(p *Program) {
 		l.states = append(l.states, s)
 		for k, plan := range r.plans {
 			if r.Enabled && plan != nil {
-				l.groups[k] = append(l.groups[k], entry{rule: r, plan: plan, state: s})
+				l.groups[k].add(entry{rule: r, plan: plan, state: s})
 			}
 		}
+	}
+	for k := range l.groups {
+		l.groups[k].index()
 	}
 	x.current.Store(l)
 }
@@ -115,22 +121,25 @@ const sampleEvery = 512
 // until the next call. Rules in Pending await a field: keep clones of both and call
 // Decide when the field has arrived or time is up.
 func (x *Engine) Evaluate(e *event.Event) ([]Match, Pending) {
-	group := x.current.Load().groups[e.Kind]
+	group := &x.current.Load().groups[e.Kind]
 	n := x.seen[e.Kind].Add(1)
-	if len(group) == 0 {
+	if len(group.entries) == 0 {
 		return nil, Pending{}
 	}
 	x.in.reset(e, false)
 	x.matches, x.pending = x.matches[:0], x.pending[:0]
 	if n%sampleEvery == 0 {
-		for i := range group {
+		for i := range group.entries {
 			begin := time.Now()
-			x.run(&group[i])
-			group[i].state.sample(time.Since(begin))
+			x.run(&group.entries[i])
+			group.entries[i].state.sample(time.Since(begin))
 		}
-	} else {
-		for i := range group {
-			x.run(&group[i])
+		return x.matches, Pending{x.pending}
+	}
+	x.candidates = group.candidates(x.in, x.candidates)
+	for word, set := range x.candidates {
+		for ; set != 0; set &= set - 1 {
+			x.run(&group.entries[word*64+bits.TrailingZeros64(set)])
 		}
 	}
 	return x.matches, Pending{x.pending}

@@ -273,7 +273,7 @@ rules:
 	if got := p.Kinds(); got != event.SetOf(event.Exec, event.Open) {
 		t.Errorf("kinds: %v", got.Kinds())
 	}
-	if n := len(x.current.Load().groups[event.Exec]); n != 2 {
+	if n := len(x.current.Load().groups[event.Exec].entries); n != 2 {
 		t.Errorf("%d rules are evaluated on exec; the one that can never match there should be left out", n)
 	}
 	for i, want := range []uint64{1, 2, 0, 1} {

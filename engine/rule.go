@@ -32,6 +32,7 @@ type plan struct {
 	condition  predicate
 	exceptions []exception
 	message    []part
+	clauses    []clause
 	possible   bool // the condition is not false whatever the fields are
 }
 
@@ -196,6 +197,7 @@ func (r *Rule) planFor(k event.Kind) (*plan, error) {
 	if err != nil {
 		return nil, err
 	}
+	p.clauses = clausesOf(r.condition.forKind(k))
 	p.possible = celProgram{whole}.test(allUnknown(event.New(k))) != isFalse
 	var errs []error
 	predicateOf := func(c *checked) predicate {
