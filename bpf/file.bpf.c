@@ -40,7 +40,8 @@ struct request {
 	__u32 mode;
 };
 
-static __always_inline void read_request(struct request *q, struct call *call)
+static __always_inline void read_request(struct request *q, struct record_header *h,
+					 struct call *call)
 {
 	struct how how = {};
 
@@ -57,7 +58,8 @@ static __always_inline void read_request(struct request *q, struct call *call)
 		q->mode = call->args[1];
 		return;
 	case CLASS_OPENAT2:
-		bpf_probe_read_user(&how, sizeof(how), (void *)call->args[2]);
+		if (bpf_probe_read_user(&how, sizeof(how), (void *)call->args[2]))
+			h->flags |= RECORD_UNREADABLE;
 		q->flags = how.flags;
 		q->mode = how.mode;
 		break;
@@ -166,7 +168,7 @@ int BPF_PROG(handle_open, struct pt_regs *regs, long ret)
 	r = &s->record;
 	record_begin(&r->header, RECORD_OPEN, sizeof(*r), task);
 	record_call(&r->header, call);
-	read_request(&q, call);
+	read_request(&q, &r->header, call);
 	r->flags = q.flags;
 	r->mode = q.mode;
 	r->fd = ret;

@@ -6,7 +6,10 @@
 #include "include/sock.h"
 #include "include/call.h"
 
+#define EINTR 4
 #define EINPROGRESS 115
+#define ERESTARTSYS 512
+#define SOCK_STREAM 1
 #define UNIX_PATH 108
 
 struct network_scratch {
@@ -150,6 +153,14 @@ static __always_inline struct network_scratch *network_record(void)
 	return bpf_map_lookup_elem(&network_scratch, &zero);
 }
 
+/* The call ended, but the connecting goes on without it: a signal ends the waiting alone. */
+static __always_inline bool connects_on(long ret, struct record_network *r)
+{
+	if (ret == -EINPROGRESS)
+		return true;
+	return (ret == -EINTR || ret == -ERESTARTSYS) && r->remote_port;
+}
+
 SEC("tp_btf/sys_exit")
 int BPF_PROG(handle_connect, struct pt_regs *regs, long ret)
 {
@@ -161,8 +172,28 @@ int BPF_PROG(handle_connect, struct pt_regs *regs, long ret)
 		return 0;
 	r = &s->record;
 	read_network(s, call, RECORD_CONNECT, call->args[0], current_task());
-	if (ret && ret != -EINPROGRESS)
+	if (ret && !connects_on(ret, r))
 		read_asked(s, (void *)call->args[1], call->args[2], r->remote, &r->remote_port);
+	send_network(s);
+	return 0;
+}
+
+/* TCP fast open: the first data goes out with the connecting. A datagram socket ignores the flag. */
+SEC("tp_btf/sys_exit")
+int BPF_PROG(handle_fastopen, struct pt_regs *regs, long ret)
+{
+	struct network_scratch *s = network_record();
+	struct call *call = current_call();
+	struct record_network *r;
+
+	if (!s || !call)
+		return 0;
+	r = &s->record;
+	read_network(s, call, RECORD_CONNECT, call->args[0], current_task());
+	if (r->type != SOCK_STREAM || (r->family != AF_INET && r->family != AF_INET6))
+		return 0;
+	if (ret < 0 && !connects_on(ret, r) && call->class == CLASS_SENDTO)
+		read_asked(s, (void *)call->args[4], call->args[5], r->remote, &r->remote_port);
 	send_network(s);
 	return 0;
 }

@@ -71,6 +71,7 @@ const (
 	NetworkProgHandleAccept     = "handle_accept"
 	NetworkProgHandleBind       = "handle_bind"
 	NetworkProgHandleConnect    = "handle_connect"
+	NetworkProgHandleFastopen   = "handle_fastopen"
 	NetworkProgHandleListen     = "handle_listen"
 	NetworkVarCgroupV1          = "cgroup_v1"
 	NetworkVarCgroupV1Hierarchy = "cgroup_v1_hierarchy"
@@ -123,10 +124,11 @@ type NetworkSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type NetworkProgramSpecs struct {
-	HandleAccept  *ebpf.ProgramSpec `ebpf:"handle_accept"`
-	HandleBind    *ebpf.ProgramSpec `ebpf:"handle_bind"`
-	HandleConnect *ebpf.ProgramSpec `ebpf:"handle_connect"`
-	HandleListen  *ebpf.ProgramSpec `ebpf:"handle_listen"`
+	HandleAccept   *ebpf.ProgramSpec `ebpf:"handle_accept"`
+	HandleBind     *ebpf.ProgramSpec `ebpf:"handle_bind"`
+	HandleConnect  *ebpf.ProgramSpec `ebpf:"handle_connect"`
+	HandleFastopen *ebpf.ProgramSpec `ebpf:"handle_fastopen"`
+	HandleListen   *ebpf.ProgramSpec `ebpf:"handle_listen"`
 }
 
 // NetworkMapSpecs contains maps before they are loaded into the kernel.
@@ -210,10 +212,11 @@ type NetworkVariables struct {
 //
 // It can be passed to LoadNetworkObjects or ebpf.CollectionSpec.LoadAndAssign.
 type NetworkPrograms struct {
-	HandleAccept  *ebpf.Program `ebpf:"handle_accept"`
-	HandleBind    *ebpf.Program `ebpf:"handle_bind"`
-	HandleConnect *ebpf.Program `ebpf:"handle_connect"`
-	HandleListen  *ebpf.Program `ebpf:"handle_listen"`
+	HandleAccept   *ebpf.Program `ebpf:"handle_accept"`
+	HandleBind     *ebpf.Program `ebpf:"handle_bind"`
+	HandleConnect  *ebpf.Program `ebpf:"handle_connect"`
+	HandleFastopen *ebpf.Program `ebpf:"handle_fastopen"`
+	HandleListen   *ebpf.Program `ebpf:"handle_listen"`
 }
 
 func (p *NetworkPrograms) Close() error {
@@ -221,6 +224,7 @@ func (p *NetworkPrograms) Close() error {
 		p.HandleAccept,
 		p.HandleBind,
 		p.HandleConnect,
+		p.HandleFastopen,
 		p.HandleListen,
 	)
 }

@@ -11,6 +11,7 @@
 #define PAGE_MASK 4095
 #define TAIL_LIMIT (4 * PATH_SIZE + 1024)	/* last place where a string may begin */
 
+#define EEXIST 17
 #define SIGNAL_GROUP_EXIT 4
 #define PIDTYPE_PGID 2
 #define PIDTYPE_SID 3
@@ -333,16 +334,21 @@ SEC("tp_btf/sched_process_fork")
 int BPF_PROG(sched_process_fork, struct task_struct *caller, struct task_struct *traced)
 {
 	struct task_struct *child = TYPED(struct task_struct, traced);
-	struct task_struct *parent;
+	struct task_struct *parent = TYPED(struct task_struct, caller);
 	struct signal_struct *signal;
 	struct record_fork r = {};
 
 	if (READ(child, pid) != READ(child, tgid))
 		return 0;
-	parent = READ(child, real_parent);
 	signal = READ(child, signal);
 	count_act(child, COUNT_FORK);
 	record_begin(&r.header, RECORD_FORK, sizeof(r), child);
+	/*
+	 * Who made the child, which is whose program it runs: with CLONE_PARENT its
+	 * real_parent is another process, that of its maker.
+	 */
+	r.header.parent = READ(parent, tgid);
+	r.header.parent_start = READ(parent, group_leader, start_boottime);
 	read_namespaces(&r.namespaces, child);
 	r.session = pid_number(READ(signal, pids[PIDTYPE_SID]));
 	r.group = pid_number(READ(signal, pids[PIDTYPE_PGID]));
@@ -365,7 +371,8 @@ int BPF_PROG(sched_process_exit, struct task_struct *traced)
 		__u64 key = (__u64)READ(task, tgid) << 32 ^ READ(task, group_leader, start_boottime);
 		__u8 yes = 1;
 
-		if (bpf_map_update_elem(&exited, &key, &yes, BPF_NOEXIST))
+		/* Other errors say nothing of the other thread: twice is better than never. */
+		if (bpf_map_update_elem(&exited, &key, &yes, BPF_NOEXIST) == -EEXIST)
 			return 0;
 	}
 	count_act(task, COUNT_EXIT);

@@ -27,6 +27,8 @@ struct {
 	__type(value, struct syscall_totals);
 } syscall_counts SEC(".maps");
 
+#define MSG_FASTOPEN 0x20000000
+
 /* bpf2go finds types by way of variables. */
 const enum syscall_class *unused_class __attribute__((unused));
 const enum cgroup_counter *unused_counter __attribute__((unused));
@@ -107,6 +109,10 @@ int BPF_PROG(sys_exit, struct pt_regs *regs, long ret)
 	call->flags = 0;
 	if (class == CLASS_SOCKETCALL)
 		unpack_socketcall(call);
+	else if (class == CLASS_SENDTO && !(call->args[3] & MSG_FASTOPEN))
+		return 0;
+	else if (class == CLASS_SENDMSG && !(call->args[2] & MSG_FASTOPEN))
+		return 0;
 	bpf_tail_call(ctx, &handlers, call->class);
 	return 0;
 }

@@ -48,6 +48,8 @@ const (
 	SyscallsSyscallClassCLASS_BIND           SyscallsSyscallClass = 8
 	SyscallsSyscallClassCLASS_LISTEN         SyscallsSyscallClass = 9
 	SyscallsSyscallClassCLASS_SOCKETCALL     SyscallsSyscallClass = 10
+	SyscallsSyscallClassCLASS_SENDTO         SyscallsSyscallClass = 11
+	SyscallsSyscallClassCLASS_SENDMSG        SyscallsSyscallClass = 12
 	SyscallsSyscallClassSYSCALL_CLASSES      SyscallsSyscallClass = 64
 )
 

@@ -123,7 +123,7 @@ func (c *cgroups) made(id uint64, path string, now int64) {
 func (c *cgroups) set(g *cgroup, path string) {
 	g.found = true
 	if ref := ParseCgroup(path); ref.ID != "" {
-		g.slot = c.containers.enter(ref)
+		g.slot = c.containers.enter(ref.clone())
 	}
 }
 

@@ -197,6 +197,26 @@ func TestLeavingTheGroupIsNotLeavingTheContainer(t *testing.T) {
 	}
 }
 
+func TestANamespaceNumberInUseAgainIsNotTheHosts(t *testing.T) {
+	n := newTest(t)
+	w := newWorld(n)
+	w.makeCgroup(1, "/")
+	w.makeCgroup(77, "/docker/"+idA)
+	n.onHost(4026532000) // of a service that has ended since
+	p := &proc{pid: 30, start: nsPerTick, cgroup: 77, mounts: 4026532000}
+	w.exec(p, "/bin/sh")
+	p.cgroup = 1
+	if id := containerID(w.open(p)); id != idA {
+		t.Errorf("after leaving the group: %q", id)
+	}
+	for i := range uint32(2 * maxHostMounts) {
+		n.onHost(1 + i)
+	}
+	if len(n.hostMounts) > maxHostMounts || !n.hostMounts[hostMounts] {
+		t.Errorf("%d host namespaces, pid 1's among them: %v", len(n.hostMounts), n.hostMounts[hostMounts])
+	}
+}
+
 func TestRemovedGroupsAreForgottenAndTheirContainersEnd(t *testing.T) {
 	n := newTest(t)
 	w := newWorld(n)
@@ -246,6 +266,25 @@ func TestFloodOfContainersIsBounded(t *testing.T) {
 	c.enter(CgroupRef{ID: idA})
 	if c.byKey[idA] == nil {
 		t.Error("no room for a new container")
+	}
+}
+
+func TestContainersInContainersLeaveRoomForOthers(t *testing.T) {
+	c := newContainers(time.Minute, nil, &counters{})
+	for i := range maxContainers + 100 {
+		c.enter(CgroupRef{ID: fakeID(i), Within: "user@1000.service"})
+	}
+	if c.enter(CgroupRef{ID: idA}); c.byKey[idA] == nil || len(c.byKey) != maxNested+1 {
+		t.Errorf("no room for a container of the host's runtime, of %d", len(c.byKey))
+	}
+	for _, s := range c.all() {
+		c.leave(s)
+	}
+	if c.nested > maxGone {
+		t.Errorf("%d nested ones after all have ended", c.nested)
+	}
+	if c.enter(CgroupRef{ID: idA, Within: idB}); c.byKey[idB+"/"+idA] == nil {
+		t.Error("no room for a nested container")
 	}
 }
 

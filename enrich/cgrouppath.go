@@ -25,6 +25,13 @@ func (r CgroupRef) key() string {
 	return r.Within + "/" + r.ID
 }
 
+// clone returns a reference that does not share the memory of the path, which is that
+// of a record.
+func (r CgroupRef) clone() CgroupRef {
+	r.ID, r.PodUID, r.Within = strings.Clone(r.ID), strings.Clone(r.PodUID), strings.Clone(r.Within)
+	return r
+}
+
 // scopes maps the prefix that a runtime gives to its control groups
 // (<prefix>-<id>, with or without .scope) to the runtime's name. To add a runtime
 // that names its groups this way, add a row.

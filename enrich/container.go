@@ -12,6 +12,7 @@ import (
 // Bounds of what is kept of containers.
 const (
 	maxContainers  = 16384
+	maxNested      = 4096            // of those that others than the host's runtime made
 	maxGone        = 1024            // ended containers whose metadata is kept …
 	keepGone       = 5 * time.Minute // … this long, because late events refer to them
 	requestBacklog = 1024
@@ -40,6 +41,7 @@ type slot struct {
 type containers struct {
 	mu       sync.Mutex
 	byKey    map[string]*slot
+	nested   int        // slots in byKey whose ref has a Within
 	goneList []goneSlot // in the order of the ends
 
 	wait     time.Duration
@@ -111,8 +113,13 @@ func (c *containers) slot(ref CgroupRef, ask bool) *slot {
 		return s
 	}
 	s := &slot{key: key, ref: ref}
-	if len(c.byKey) < maxContainers || c.forget(1) {
+	// Who may make control groups may make any number of names in them: they must not
+	// take the room of the containers that the host's runtime makes.
+	if (ref.Within == "" || c.nested < maxNested) && (len(c.byKey) < maxContainers || c.forget(1)) {
 		c.byKey[key] = s
+		if ref.Within != "" {
+			c.nested++
+		}
 	} else {
 		c.stats.containerOverflow.Add(1)
 		s.orphan = true
@@ -270,6 +277,9 @@ func (c *containers) forget(want int) bool {
 			}
 			if c.byKey[oldest.slot.key] == oldest.slot {
 				delete(c.byKey, oldest.slot.key)
+				if oldest.slot.ref.Within != "" {
+					c.nested--
+				}
 				c.stats.containersForgotten.Add(1)
 				want--
 			}

@@ -74,6 +74,7 @@ type Enricher struct {
 	users      map[userKey]*users
 	usersAt    usersEpoch
 	hostMounts map[uint32]bool // mount namespaces of processes outside containers
+	initMounts uint32          // that of pid 1
 	stats      counters
 }
 

@@ -103,6 +103,9 @@ func programName(i *event.Image, comm string) string {
 	if len(i.Args) > 0 {
 		candidates[3] = i.Args[0]
 	}
+	if applet := candidates[3]; given == "" && applet != "" && multiCall[candidates[1][strings.LastIndexByte(candidates[1], '/')+1:]] {
+		candidates[1] = applet
+	}
 	for n, c := range candidates {
 		if c = c[strings.LastIndexByte(c, '/')+1:]; c != "" && (n != 2 || !isDigits(c)) { // older kernels: the descriptor
 			return c
@@ -110,6 +113,10 @@ func programName(i *event.Image, comm string) string {
 	}
 	return comm
 }
+
+// multiCall names programs of many tools, which run the one that their first
+// argument names. Their shells start applets by running themselves again.
+var multiCall = map[string]bool{"busybox": true, "toybox": true}
 
 // fork adds a child, which runs its parent's program.
 func (n *Enricher) fork(e *event.Event, x *node) *node {
@@ -154,19 +161,24 @@ func (n *Enricher) fork(e *event.Event, x *node) *node {
 // and waits a moment for it, a few times per container.
 func (n *Enricher) firstNames(x *node, e *event.Event) {
 	s := x.slot
-	switch {
-	case s == nil && x.settled:
-		n.onHost(x.process.Namespaces.Mount)
-	case s != nil && s.names.Load() == nil:
-		done := n.names.ask(s, e.Task.PID, e.Task.Start)
-		if done == nil || s.waits == maxNameWaits || !n.running.Load() {
-			return
+	if s == nil {
+		if x.settled {
+			n.onHost(x.process.Namespaces.Mount)
 		}
-		s.waits++
-		select {
-		case <-done:
-		case <-time.After(nameWait):
-		}
+		return
+	}
+	n.notOnHost(e.Task.MountNS)
+	if s.names.Load() != nil {
+		return
+	}
+	done := n.names.ask(s, e.Task.PID, e.Task.Start)
+	if done == nil || s.waits == maxNameWaits || !n.running.Load() {
+		return
+	}
+	s.waits++
+	select {
+	case <-done:
+	case <-time.After(nameWait):
 	}
 }
 
@@ -174,10 +186,23 @@ func (n *Enricher) firstNames(x *node, e *event.Event) {
 const maxHostMounts = 4096
 
 // onHost notes a mount namespace in which a process runs that is in no container:
-// pid 1's, and those of services that have their own.
+// pid 1's, and those of services that have their own. Any user can make some.
 func (n *Enricher) onHost(mounts uint32) {
-	if mounts != 0 && len(n.hostMounts) < maxHostMounts {
-		n.hostMounts[mounts] = true
+	if mounts == 0 || n.hostMounts[mounts] {
+		return
+	}
+	if len(n.hostMounts) >= maxHostMounts {
+		clear(n.hostMounts)
+		n.hostMounts[n.initMounts] = true
+	}
+	n.hostMounts[mounts] = true
+}
+
+// notOnHost notes a mount namespace in which a container runs a program: the number
+// of one that ended is given to the next that is made.
+func (n *Enricher) notOnHost(mounts uint32) {
+	if mounts != n.initMounts {
+		delete(n.hostMounts, mounts)
 	}
 }
 

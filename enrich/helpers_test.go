@@ -26,6 +26,7 @@ func newTest(t testing.TB, change ...func(*Options)) *Enricher {
 	if err != nil {
 		t.Fatal(err)
 	}
+	n.initMounts = hostMounts
 	n.onHost(hostMounts)
 	return n
 }
@@ -110,11 +111,16 @@ func (w *world) exit(p *proc) *event.Event {
 	return e
 }
 
+// makeCgroup overwrites the path afterwards, as the ring's is.
 func (w *world) makeCgroup(id uint64, path string) {
 	w.now++
+	record := []byte(path)
 	w.e.Kind, w.e.Time, w.e.Task = event.CgroupMake, w.now, event.Task{PID: 1, Start: 1}
-	w.e.Cgroup = event.CgroupPayload{ID: id, Path: path}
+	w.e.Cgroup = event.CgroupPayload{ID: id, Path: alias(record)}
 	w.n.Enrich(&w.e)
+	for i := range record {
+		record[i] = '!'
+	}
 }
 
 func (w *world) removeCgroup(id uint64, path string) {

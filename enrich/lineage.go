@@ -104,9 +104,13 @@ func (l *lineage) ancestors() []*event.Ancestor {
 	return l.list
 }
 
-// setArgs joins the arguments into one string and lets each be a part of it.
+// setArgs joins the arguments into one string, which shares no memory with them, and
+// lets each be a part of it.
 func setArgs(i *event.Image, args []string) {
 	i.CommandLine = strings.Join(args, " ")
+	if len(args) == 1 { // Join returns a single one as it is
+		i.CommandLine = strings.Clone(i.CommandLine)
+	}
 	i.Args = make([]string, len(args))
 	at := 0
 	for n, a := range args {

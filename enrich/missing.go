@@ -54,6 +54,8 @@ func (n *Enricher) fromProc(pid uint32, start uint64, now int64) (x *node, gone 
 		n.stats.procThrottled.Add(1)
 		return nil, false
 	}
+	begin := time.Now()
+	defer func() { n.throttle.spent += time.Since(begin) }()
 	s, err := n.reader.read(pid)
 	if err != nil || !sameStart(s.start, start) {
 		return nil, true
@@ -67,18 +69,23 @@ func (n *Enricher) fromProc(pid uint32, start uint64, now int64) (x *node, gone 
 	return x, false
 }
 
-// throttle bounds how many processes are read from /proc in a second of event time.
+// throttle bounds how many processes are read from /proc in a second of event time,
+// and how long that may take: a process can make itself slow to read.
 type throttle struct {
 	second int64
 	count  int
+	spent  time.Duration
 }
 
-const maxProcReads = 2000
+const (
+	maxProcReads = 2000
+	maxProcTime  = 250 * time.Millisecond
+)
 
 func (t *throttle) allow(now int64) bool {
 	if second := now / int64(time.Second); second != t.second {
-		t.second, t.count = second, 0
+		*t = throttle{second: second}
 	}
 	t.count++
-	return t.count <= maxProcReads
+	return t.count <= maxProcReads && t.spent < maxProcTime
 }

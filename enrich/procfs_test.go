@@ -151,6 +151,19 @@ func TestProcReadsAreBounded(t *testing.T) {
 	}
 }
 
+func TestTheTimeOfProcReadsIsBounded(t *testing.T) {
+	n := newTest(t)
+	now := 1_700_000_100 * second
+	n.throttle.allow(now)
+	n.throttle.spent = maxProcTime
+	if n.throttle.allow(now + second - 1) {
+		t.Error("reads on, though the second's share is used up")
+	}
+	if !n.throttle.allow(now + second) {
+		t.Error("does not read in the next second")
+	}
+}
+
 func TestDeletedAndMemfdPrograms(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "a-copy-of-sleep-with-a-long-name")
 	exe, _ := exec.LookPath("sleep")

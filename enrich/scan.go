@@ -79,6 +79,9 @@ func (n *Enricher) adopt(s *scanned, now int64) *node {
 func (n *Enricher) insert(s *scanned, now int64) *node {
 	p := s.process
 	p.StartTime, p.EntityID = n.identity.wall(p.Start), n.identity.entity(p.PID, p.Start)
+	if p.PID == 1 {
+		n.initMounts = p.Namespaces.Mount
+	}
 	x := &node{process: &p, euid: s.euid}
 	if s.container.ID != "" {
 		x.slot = n.containers.seen(s.container)

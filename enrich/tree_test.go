@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"runtime"
+	"slices"
+	"strings"
 	"testing"
 	"unsafe"
 
@@ -207,6 +209,17 @@ func TestProgramNames(t *testing.T) {
 	}
 }
 
+func TestAnAppletThatBusyboxStartsIsCalledByItsName(t *testing.T) {
+	i := &event.Image{Filename: "/proc/self/exe", Executable: "/bin/busybox", Args: []string{"nc", "-l"}}
+	if got := programName(i, "exe"); got != "nc" {
+		t.Errorf("got %q", got)
+	}
+	i.Executable = "/usr/bin/other" // argv[0] of anything else is only the caller's word
+	if got := programName(i, "exe"); got != "other" {
+		t.Errorf("got %q", got)
+	}
+}
+
 func TestTheTreeStaysWithinItsBytes(t *testing.T) {
 	n := newTest(t, func(o *Options) { o.MaxBytes = 200_000 })
 	w := newWorld(n)
@@ -356,5 +369,17 @@ func BenchmarkForkExecExit(b *testing.B) {
 		w.fork(p)
 		w.exec(p, "/usr/bin/cc", "-O2", "-c", "main.c")
 		w.exit(p)
+	}
+}
+
+func TestArgumentsOutliveTheirRecord(t *testing.T) {
+	w := newWorld(newTest(t))
+	for i, args := range [][]string{nil, {"-l"}, {""}} {
+		p := &proc{pid: 30 + uint32(i), start: nsPerTick}
+		w.exec(p, "/bin/bash", args...)
+		want := append([]string{"/bin/bash"}, args...)
+		if image := w.open(p).Process.Image; !slices.Equal(image.Args, want) || image.CommandLine != strings.Join(want, " ") {
+			t.Errorf("%q: %q", want, image.Args)
+		}
 	}
 }

@@ -127,8 +127,16 @@ type CgroupPayload struct {
 // When returns the event's wall-clock time in UTC.
 func (e *Event) When() time.Time { return time.Unix(0, e.Time).UTC() }
 
-// Failed reports whether the act returned an error.
-func (e *Event) Failed() bool { return e.Return < 0 && e.Return >= -4095 }
+// Failed reports whether the act returned an error. A call that goes on in the
+// background, or that a signal interrupted, has not failed: see Undecided.
+func (e *Event) Failed() bool { return e.Return < 0 && e.Return >= -4095 && !e.Undecided() }
+
+// Undecided reports whether the call returned before its outcome was known: a
+// connection in progress (EINPROGRESS), or an interruption (the kernel's ERESTART
+// codes, 512 to 516), after which a connection is made all the same.
+func (e *Event) Undecided() bool {
+	return e.Return == -115 || e.Return <= -512 && e.Return >= -516
+}
 
 // New returns an event of the given kind with every pointer set, as tests and
 // offline evaluation need it.

@@ -110,10 +110,13 @@ var eventFields = []Field{
 	{Name: "event.kind", Document: "eunomia.kind", Type: String, Doc: "What happened, e.g. exec, open or connect.", derivedFrom: "the test's event.kind",
 		Str: func(e *Event) string { return e.Kind.String() }},
 	strField("event.action", 0, "Name of the system call or tracepoint, e.g. openat2.", func(e *Event) *string { return &e.Action }),
-	{Name: "event.outcome", Type: String, Doc: "success or failure.",
+	{Name: "event.outcome", Type: String, Doc: "success, failure, or unknown: the call returned before its outcome was known, as a connection in progress does.",
 		Str: func(e *Event) string {
-			if e.Failed() {
+			switch {
+			case e.Failed():
 				return "failure"
+			case e.Undecided():
+				return "unknown"
 			}
 			return "success"
 		},
@@ -123,14 +126,16 @@ var eventFields = []Field{
 				e.Return = 0
 			case "failure":
 				e.Return = -1
+			case "unknown":
+				e.Return = -115
 			default:
-				return fmt.Errorf("%q is neither success nor failure", v)
+				return fmt.Errorf("%q is none of success, failure, unknown", v)
 			}
 			return nil
 		})},
 	{Name: "event.error", Type: String, Doc: "Name of the error, e.g. ENOENT; empty on success.",
 		Str: func(e *Event) string {
-			if !e.Failed() {
+			if !e.Failed() && !e.Undecided() {
 				return ""
 			}
 			return ErrnoName(-e.Return)

@@ -188,6 +188,17 @@ func TestSettingAParentDoesNotReachOtherEvents(t *testing.T) {
 	}
 }
 
+func TestACallThatGoesOnHasNotFailed(t *testing.T) {
+	outcome, name := event.FieldNamed("event.outcome"), event.FieldNamed("event.error")
+	for ret, want := range map[int64][2]string{0: {"success", ""}, 3: {"success", ""}, -2: {"failure", "ENOENT"}, -115: {"unknown", "EINPROGRESS"}, -512: {"unknown", "ERESTARTSYS"}, -5000: {"success", ""}} {
+		e := event.New(event.Connect)
+		e.Return = ret
+		if got := [2]string{outcome.Str(e), name.Str(e)}; got != want {
+			t.Errorf("%d: %q, want %q", ret, got, want)
+		}
+	}
+}
+
 func TestIPv4MappedAddressesReadAsIPv4(t *testing.T) {
 	if got := event.FormatIP(netip.MustParseAddr("::ffff:10.1.2.3")); got != "10.1.2.3" {
 		t.Fatal(got)

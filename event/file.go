@@ -20,6 +20,7 @@ type File struct {
 	Links      uint32
 	Filesystem string // e.g. ext4, overlay, proc
 	UpperLayer bool   // on a container's writable overlay layer only
+	CopiedUp   bool   // in the image, and copied to the writable layer since
 	Deleted    bool
 	Truncated  bool // Path lost its head: longer or deeper than the sensor walks
 	Unreached  bool // Path does not lead to the process's root (detached mount, outside a chroot)
@@ -147,9 +148,11 @@ var fileFields = []Field{
 	uintField("file.links", fileKinds, "Number of hard links.", func(e *Event) *uint32 { return &e.File.Links }).omitZero(),
 	strField("file.filesystem", fileKinds, "File system type, e.g. ext4, overlay, tmpfs, proc.", func(e *Event) *string { return &e.File.Filesystem }),
 	boolField("file.upper_layer", fileKinds, "The file is not in the container's image: it lies on the writable layer only.", func(e *Event) *bool { return &e.File.UpperLayer }),
+	boolField("file.copied_up", fileKinds, "The file is in the container's image and was changed since the start.", func(e *Event) *bool { return &e.File.CopiedUp }),
 	boolField("file.created", SetOf(Open), "This open made the file.", func(e *Event) *bool { return &e.File.Created }),
 	boolField("file.deleted", fileKinds, "The file has no name any more.", func(e *Event) *bool { return &e.File.Deleted }),
 	boolField("file.truncated", fileKinds, "file.path lost its head: it is deeper or longer than the sensor walks.", func(e *Event) *bool { return &e.File.Truncated }),
+	boolField("file.unreached", fileKinds, "file.path does not lead to the process's root: the file lies on a detached mount or outside a changed root, and the path is only the end of the real one.", func(e *Event) *bool { return &e.File.Unreached }),
 	openFlag("read", OpenRead, "Opened for reading."),
 	openFlag("write", OpenWrite, "Opened for writing."),
 	openFlag("create", OpenCreate, "O_CREAT was given."),

@@ -65,6 +65,7 @@ type ExeFacts struct {
 	Memfd      bool
 	Deleted    bool
 	UpperLayer bool // on the container's writable overlay layer only: not in its image
+	CopiedUp   bool // in the image, and changed since: copied to the writable layer
 	SetUID     bool // the exec gained privilege (AT_SECURE)
 	PathCut    bool
 }
@@ -225,7 +226,7 @@ var processFields = []Field{
 	uintField("process.pid", 0, "Process id (thread group id) in the initial pid namespace.", func(e *Event) *uint32 { return &e.Process.PID }),
 	uintField("process.thread.id", 0, "Id of the acting thread.", func(e *Event) *uint32 { return &e.Task.TID }),
 	strField("process.thread.name", 0, "Name of the acting thread (comm), at most 15 bytes. The thread can change it at will.", func(e *Event) *string { return &e.Task.Comm }),
-	strField("process.name", 0, "Base name of the file that was executed, uncut and not changeable by the process: `sh` where /bin/sh is a link to busybox, `deploy.py` for a script.", func(e *Event) *string { return &image(e).Name }),
+	strField("process.name", 0, "Base name of the file that was executed, uncut: `sh` where /bin/sh is a link to busybox, `deploy.py` for a script. The process cannot change it, but may have chosen the file's name; for processes older than the sensor it is read from /proc and as good as their word.", func(e *Event) *string { return &image(e).Name }),
 	strField("process.executable", 0, "Resolved path of the binary as seen from the process's root; for a script, the interpreter's.", func(e *Event) *string { return &image(e).Executable }),
 	strField("process.script", 0, "Path of the script as given to exec, when an interpreter runs it; else empty.", func(e *Event) *string { return &image(e).Script }),
 	listField("process.args", 0, "Arguments, the program's name first.", func(e *Event) *[]string { return &image(e).Args }),
@@ -266,6 +267,7 @@ var processFields = []Field{
 	boolField("process.exe.memfd", 0, "The program runs from anonymous memory (memfd_create)."+atExec, func(e *Event) *bool { return &image(e).Exe.Memfd }),
 	boolField("process.exe.deleted", 0, "The program's file has no name any more."+atExec, func(e *Event) *bool { return &image(e).Exe.Deleted }),
 	boolField("process.exe.upper_layer", 0, "The program is not in the container's image: it lies on the writable layer only."+atExec, func(e *Event) *bool { return &image(e).Exe.UpperLayer }),
+	boolField("process.exe.copied_up", 0, "The program is in the container's image and was changed since the start: its contents, owner or mode."+atExec, func(e *Event) *bool { return &image(e).Exe.CopiedUp }),
 	boolField("process.exe.setuid", 0, "The exec gained privilege from a set-uid, set-gid or capability-bearing file.", func(e *Event) *bool { return &image(e).Exe.SetUID }),
 	{Name: "process.stdin.type", Type: String, Doc: "What standard input is: closed, tty, pipe, file, device, inet, unix, other." + atExec, Str: stream(stdin), set: setter(setStream(stdin))},
 	{Name: "process.stdout.type", Type: String, Doc: "What standard output is; values as for process.stdin.type." + atExec, Str: stream(stdout), set: setter(setStream(stdout))},

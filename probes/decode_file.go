@@ -26,7 +26,7 @@ func decodeOpen(record []byte, t *tail, e *event.Event) {
 	r := view[bpf.FileRecordOpen](record)
 	f := &r.File
 	e.File = event.File{
-		Path:       t.string(r.PathLength),
+		Path:       walked(t.string(r.PathLength), f.PathFlags),
 		Open:       openFlags(r.Flags),
 		OpenMode:   r.Mode,
 		Created:    f.Flags&fileCreated != 0,
@@ -39,6 +39,7 @@ func decodeOpen(record []byte, t *tail, e *event.Event) {
 		Links:      f.Links,
 		Filesystem: cString(f.Filesystem[:]),
 		UpperLayer: f.Flags&(fileUpper|fileLower) == fileUpper,
+		CopiedUp:   f.Flags&(fileUpper|fileLower) == fileUpper|fileLower,
 		Truncated:  f.PathFlags&(pathTruncated|pathFault) != 0,
 		Unreached:  f.PathFlags&pathUnreached != 0,
 		FD:         max(r.Fd, -1),
@@ -49,6 +50,15 @@ func decodeOpen(record []byte, t *tail, e *event.Event) {
 		return
 	}
 	e.File.Deleted = f.Links == 0 || f.PathFlags&pathDeleted != 0
+}
+
+// walked returns a path that lost its head without the slash in front: else whoever
+// chooses the names of deep directories could make it begin with /usr/bin.
+func walked(p string, flags uint8) string {
+	if flags&pathTruncated != 0 {
+		return strings.TrimPrefix(p, "/")
+	}
+	return p
 }
 
 // tidy cleans a path lexically; it allocates only where there is something to clean.

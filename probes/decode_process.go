@@ -12,7 +12,7 @@ func decodeExec(record []byte, t *tail, e *event.Event) {
 	r := view[bpf.ProcessRecordExec](record)
 	p := &e.Exec
 	p.CgroupPath = t.string(r.CgroupLength)
-	executable := t.string(r.ExecutableLength)
+	executable := walked(t.string(r.ExecutableLength), r.File.PathFlags)
 	args := t.string(r.ArgsLength)
 	filename := t.string(r.FilenameLength)
 	interpreter := t.string(r.InterpreterLength)
@@ -21,7 +21,7 @@ func decodeExec(record []byte, t *tail, e *event.Event) {
 		Filename:         filename,
 		Executable:       executable,
 		ArgsTruncated:    r.ArgsFull != uint32(r.ArgsLength),
-		WorkingDirectory: t.string(r.CwdLength),
+		WorkingDirectory: walked(t.string(r.CwdLength), r.CwdFlags),
 		ExecTime:         e.Time,
 		Exe:              executableFacts(r),
 	}
@@ -70,6 +70,7 @@ func executableFacts(r *bpf.ProcessRecordExec) event.ExeFacts {
 		Memfd:      r.File.Flags&fileMemfd != 0,
 		Deleted:    r.File.Links == 0 || r.File.PathFlags&pathDeleted != 0,
 		UpperLayer: r.File.Flags&(fileUpper|fileLower) == fileUpper,
+		CopiedUp:   r.File.Flags&(fileUpper|fileLower) == fileUpper|fileLower,
 		SetUID:     r.Secure != 0,
 		PathCut:    r.File.PathFlags&(pathTruncated|pathFault) != 0,
 	}

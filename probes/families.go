@@ -39,6 +39,7 @@ var families = []family{
 	}},
 	{"network", bpf.LoadNetwork, []hook{
 		{program: bpf.NetworkProgHandleConnect, kinds: event.SetOf(event.Connect), handler: true},
+		{program: bpf.NetworkProgHandleFastopen, kinds: event.SetOf(event.Connect), handler: true},
 		{program: bpf.NetworkProgHandleAccept, kinds: event.SetOf(event.Accept), handler: true},
 		{program: bpf.NetworkProgHandleBind, kinds: event.SetOf(event.Bind), handler: true},
 		{program: bpf.NetworkProgHandleListen, kinds: event.SetOf(event.Listen), handler: true},

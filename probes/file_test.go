@@ -148,6 +148,7 @@ func TestDeepPath(t *testing.T) {
 				t.Errorf("path %q is no tail of %q", e.File.Path, path)
 			}
 			equal(t, "truncated", e.File.Truncated, depth > 250)
+			equal(t, "begins at the root", strings.HasPrefix(e.File.Path, "/"), depth <= 250)
 		})
 	}
 }
@@ -290,6 +291,7 @@ func TestOverlayLayers(t *testing.T) {
 			return e.File.Path == path && e.File.Open == event.OpenRead
 		})
 		equal(t, name+" only on the upper layer", e.File.UpperLayer, upper)
+		equal(t, name+" copied up", e.File.CopiedUp, name == "changed")
 		equal(t, "filesystem", e.File.Filesystem, "overlay")
 	}
 }

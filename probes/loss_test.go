@@ -40,6 +40,8 @@ func TestFullRingIsCountedExactly(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
+	// The rest of the machine opens files, too, between one reading and the next.
+	outer := opens(t, s)
 	before, err := s.Stats()
 	if err != nil {
 		t.Fatal(err)
@@ -56,10 +58,11 @@ func TestFullRingIsCountedExactly(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	most := opens(t, s) - outer
 	seen := after.Seen[event.Open] - before.Seen[event.Open]
 	lost := lostOf(after, event.Open) - lostOf(before, event.Open)
-	if done < flood || seen+lost != done {
-		t.Errorf("%d opens done, %d seen + %d lost", done, seen, lost)
+	if done < flood || seen+lost < done || seen+lost > most {
+		t.Errorf("%d to %d opens done, %d seen + %d lost", done, most, seen, lost)
 	}
 	if lost == 0 {
 		t.Error("a ring of one page held all")

@@ -5,7 +5,9 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
+	"time"
 
 	"eunomia/event"
 
@@ -147,6 +149,84 @@ func TestConnectInProgress(t *testing.T) {
 	equal(t, "destination", at(e.Network.Dest), sockname(t, server))
 	equal(t, "source", at(e.Network.Source), sockname(t, fd))
 	equal(t, "provenance", e.Provenance, event.ProvenanceKernel)
+}
+
+// A signal ends the waiting of connect, not the connecting.
+func TestConnectInterrupted(t *testing.T) {
+	w := watch(t, Options{Kinds: networkKinds})
+	server := socket(t, unix.AF_INET, unix.SOCK_STREAM)
+	if err := unix.Bind(server, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Listen(server, 0); err != nil {
+		t.Fatal(err)
+	}
+	to, _ := unix.Getsockname(server)
+	if err := unix.Connect(socket(t, unix.AF_INET, unix.SOCK_STREAM), to); err != nil { // its queue is full now
+		t.Fatal(err)
+	}
+	client := socket(t, unix.AF_INET, unix.SOCK_STREAM)
+	thread, done := make(chan int), make(chan error)
+	go func() {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		thread <- unix.Gettid()
+		done <- unix.Connect(client, to) // the runtime's handlers have it restarted
+	}()
+	stop := make(chan struct{})
+	defer close(stop)
+	go func(tid int) {
+		for every := time.NewTicker(10 * time.Millisecond); ; {
+			select {
+			case <-stop:
+				every.Stop()
+				return
+			case <-every.C:
+				_ = unix.Tgkill(os.Getpid(), tid, unix.SIGURG)
+			}
+		}
+	}(<-thread)
+	e := w.network(t, event.Connect, client)
+	equal(t, "result", event.ErrnoName(-e.Return), "ERESTARTSYS")
+	equal(t, "provenance", e.Provenance, event.ProvenanceKernel)
+	equal(t, "destination", at(e.Network.Dest), sockname(t, server))
+	_ = unix.Shutdown(server, unix.SHUT_RD)
+	<-done
+}
+
+func TestSendingThatConnects(t *testing.T) {
+	w := watch(t, Options{Kinds: networkKinds})
+	server := socket(t, unix.AF_INET, unix.SOCK_STREAM)
+	if err := unix.Bind(server, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Listen(server, 8); err != nil {
+		t.Fatal(err)
+	}
+	to, _ := unix.Getsockname(server)
+	plain := socket(t, unix.AF_INET, unix.SOCK_DGRAM)
+	for call, send := range map[string]func(fd int) error{
+		"sendto":  func(fd int) error { return unix.Sendto(fd, []byte("hello"), unix.MSG_FASTOPEN, to) },
+		"sendmsg": func(fd int) error { return unix.Sendmsg(fd, []byte("hello"), nil, to, unix.MSG_FASTOPEN) },
+	} {
+		client := socket(t, unix.AF_INET, unix.SOCK_STREAM)
+		t.Run(call, func(t *testing.T) {
+			if err := send(client); err != nil {
+				t.Skipf("fast open: %v", err) // net.ipv4.tcp_fastopen
+			}
+			e := w.network(t, event.Connect, client)
+			equal(t, "call", e.Action, call)
+			equal(t, "destination", at(e.Network.Dest), sockname(t, server))
+			equal(t, "provenance", e.Provenance, event.ProvenanceKernel)
+			equal(t, "failed", e.Failed(), false)
+		})
+	}
+	if err := unix.Sendto(plain, []byte("hello"), unix.MSG_FASTOPEN, to); err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "connects by datagram", len(w.all(func(e *event.Event) bool {
+		return is(event.Connect, os.Getpid())(e) && e.Network.FD == int32(plain)
+	})), 0)
 }
 
 func TestDatagramConnect(t *testing.T) {

@@ -29,6 +29,15 @@ func actThreads() {
 	os.Exit(7)
 }
 
+// actSibling makes a process that is its parent's child and prints its id.
+func actSibling() {
+	pid, _, errno := unix.RawSyscall(unix.SYS_CLONE, unix.CLONE_PARENT|uintptr(unix.SIGCHLD), 0, 0)
+	if pid == 0 && errno == 0 {
+		_, _, _ = unix.RawSyscall(unix.SYS_EXIT_GROUP, 0, 0, 0)
+	}
+	fmt.Print(pid)
+}
+
 var processKinds = event.SetOf(event.Exec, event.Fork, event.Exit)
 
 func TestExecTellsWhatProcTells(t *testing.T) {
@@ -314,6 +323,30 @@ func TestForkNamesParentAndChild(t *testing.T) {
 	if fork.Sequence >= exec.Sequence && fork.CPU == exec.CPU {
 		t.Errorf("fork has sequence %d, the later exec %d", fork.Sequence, exec.Sequence)
 	}
+}
+
+// A process that gives its child to its own parent must not give it the parent's
+// program, too: it would act under a name that it chose by how it was started.
+func TestForkOfASiblingNamesItsMaker(t *testing.T) {
+	w := watch(t, Options{Kinds: processKinds})
+	cmd := actor(t, "sibling")
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid, err := strconv.Atoi(string(out))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := unix.Wait4(pid, nil, 0, nil); err != nil {
+		t.Fatalf("the sibling is not our child: %v", err)
+	}
+	maker := w.expect(t, "fork", is(event.Fork, cmd.Process.Pid))
+	fork := w.expect(t, "fork", is(event.Fork, pid))
+	equal(t, "parent", fork.Task.ParentPID, maker.Task.PID)
+	equal(t, "parent's start", fork.Task.ParentStart, maker.Task.Start)
+	exit := w.expect(t, "exit", is(event.Exit, pid))
+	equal(t, "parent at the exit", exit.Task.ParentPID, uint32(os.Getpid()))
 }
 
 func TestExitTellsCodeAndSignal(t *testing.T) {

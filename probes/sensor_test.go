@@ -21,6 +21,7 @@ var acts = map[string]func(){
 	"threads": actThreads,
 	"chroot":  actChroot,
 	"flood":   actFlood,
+	"sibling": actSibling,
 }
 
 func TestMain(m *testing.M) {

@@ -19,6 +19,8 @@ enum syscall_class {
 	CLASS_BIND,
 	CLASS_LISTEN,
 	CLASS_SOCKETCALL,
+	CLASS_SENDTO,		/* with MSG_FASTOPEN: they connect, too */
+	CLASS_SENDMSG,
 	SYSCALL_CLASSES = 64,
 };
 
