@@ -135,3 +135,26 @@ func staticBusybox() (string, error) {
 	}
 	return "", errNoBusybox
 }
+
+// BusyboxRoot unpacks the root file system of BusyboxImage into a directory of the test, for programs that act on the
+// host in a changed root.
+func BusyboxRoot(t testing.TB) string {
+	t.Helper()
+	Require(t, "root")
+	archive, err := busyboxRootfs()
+	if errors.Is(err, errNoBusybox) {
+		missing(t, "docker", err)
+	} else if err != nil {
+		t.Fatalf("make root file system: %v", err)
+	}
+	dir := t.TempDir()
+	unpack := exec.Command("tar", "-x", "-C", dir)
+	unpack.Stdin = bytes.NewReader(archive)
+	if out, err := unpack.CombinedOutput(); err != nil {
+		t.Fatalf("unpack root file system: %v\n%s", err, out)
+	}
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
