@@ -191,7 +191,7 @@ func TestConnectInterrupted(t *testing.T) {
 	equal(t, "provenance", e.Provenance, event.ProvenanceKernel)
 	equal(t, "destination", at(e.Network.Dest), sockname(t, server))
 	_ = unix.Shutdown(server, unix.SHUT_RD)
-	<-done
+	_ = <-done
 }
 
 func TestSendingThatConnects(t *testing.T) {
