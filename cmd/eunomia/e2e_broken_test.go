@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -78,7 +77,7 @@ func (s *brokenStage) goodReceiversAreServed(t *testing.T) {
 	const runs = 10 // each is a fork or two, an exec, opens, and an exit
 	var last liveAlert
 	for i := range runs {
-		mark := fmt.Sprintf("e2e-mark-broken-%d.", i)
+		mark := mark(fmt.Sprintf("broken-%d", i))
 		began := time.Now()
 		if err := exec.Command("/bin/cat", "/dev/null", "--", "/proc/self/stat", "/dev/null", mark).Run(); err == nil {
 			t.Fatal("cat found the mark")
@@ -131,10 +130,10 @@ func (s *brokenStage) goodReceiversAreServed(t *testing.T) {
 // containerWithoutDocker looks at a container whose metadata nobody can be asked for.
 func (s *brokenStage) containerWithoutDocker(t *testing.T) {
 	id, _ := testutil.RunContainer(t, testutil.ContainerOptions{
-		Name: fmt.Sprintf("eunomia-e2e-nameless-%d", os.Getpid()), Cmd: []string{"true", "e2e-mark-nameless."},
+		Name: unique("nameless"), Cmd: []string{"true", mark("nameless")},
 	})
 	alert := s.await(t, "act in a container", func(a liveAlert) bool {
-		return a.get("eunomia.kind") == "exec" && strings.Contains(a.get("process.command_line"), "e2e-mark-nameless.")
+		return a.get("eunomia.kind") == "exec" && strings.Contains(a.get("process.command_line"), mark("nameless"))
 	})
 	alert.want(t, map[string]string{
 		"rule.id": "e2e_act", "container.id": id, "container.name": "", "container.image.name": "",

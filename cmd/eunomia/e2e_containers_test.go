@@ -65,8 +65,16 @@ func (s *stage) actsCarryTheirContainer(t *testing.T) {
 		series := func(metric, label, value string) string {
 			return fmt.Sprintf("eunomia_container_%s{container=%q,container_id=%q,%s=%q}", metric, c.name, c.id[:12], label, value)
 		}
+		var all map[string]float64
+		defer func() {
+			for name, value := range all {
+				if t.Failed() && strings.Contains(name, c.id[:12]) {
+					t.Log(name, value)
+				}
+			}
+		}()
 		testutil.Eventually(t, patience, func() bool {
-			all := s.scrape(t)
+			all = s.scrape(t)
 			return all[series("events_total", "kind", "exec")] >= 2 && all[series("events_total", "kind", "fork")] >= 2 &&
 				all[series("events_total", "kind", "exit")] >= 3 && all[series("events_total", "kind", "open")] >= 1 &&
 				all[series("io_bytes_total", "direction", "read")] > 0
@@ -94,6 +102,14 @@ func (s *stage) actsCarryTheirContainer(t *testing.T) {
 	})
 }
 
+// unique is a container's name that no other run of this test uses meanwhile.
+func unique(name string) string { return fmt.Sprintf("eunomia-e2e-%s-%d", name, os.Getpid()) }
+
+// mark is an argument that makes acts alerts, by ownRules.
+func mark(name string) string { return markPrefix + name + "." }
+
+var markPrefix = fmt.Sprintf("e2e-mark-%d-", os.Getpid())
+
 // markedContainer is a container whose every act is an alert.
 type markedContainer struct {
 	stage          *stage
@@ -104,7 +120,7 @@ type markedContainer struct {
 // markedContainer runs a shell script in a container; in the script, MARK becomes what marks the acts.
 func (s *stage) markedContainer(t *testing.T, name, script string) markedContainer {
 	t.Helper()
-	c := markedContainer{stage: s, name: fmt.Sprintf("eunomia-e2e-%s-%d", name, os.Getpid()), mark: "e2e-mark-" + name + "."}
+	c := markedContainer{stage: s, name: unique(name), mark: mark(name)}
 	c.id, c.remove = testutil.RunContainer(t, testutil.ContainerOptions{
 		Name: c.name, Cmd: []string{"sh", "-c", strings.ReplaceAll(script, "MARK", c.mark) + " # " + c.mark},
 	})

@@ -1,8 +1,7 @@
 package main
 
 import (
-	"fmt"
-	"os"
+	"slices"
 	"strings"
 	"testing"
 	"unicode"
@@ -21,28 +20,22 @@ const (
 // hostileTextIsHarmless lets a container put hostile text wherever it can.
 func (s *stage) hostileTextIsHarmless(t *testing.T) {
 	id, _ := testutil.RunContainer(t, testutil.ContainerOptions{
-		Name: fmt.Sprintf("eunomia-e2e-hostile-%d", os.Getpid()), Labels: map[string]string{"team": hostileText, hostileText: "key"},
+		Name: unique("hostile"), Labels: map[string]string{"team": hostileText, hostileText: "key"},
 		Env: []string{"H=" + hostileText, "L=" + strings.Repeat("long ", 2048)},
 	})
 	// From the shell, as the daemon would mend what is not UTF-8: as an argument, a program's name, a file's name, and
 	// as an argument of 10 kB.
 	raw := `printf '\377\376\303('`
-	testutil.Exec(t, id, "sh", "-c", `true "e2e-mark-hostile."; h="$H$(`+raw+`)"; f="/tmp/$h"
-		/bin/true e2e-mark-argument. "$h"
-		cp /bin/busybox "$f"; "$f" e2e-mark-program.
-		/bin/cat "$f" e2e-mark-file. >/dev/null
-		/bin/true e2e-mark-long. "$L"`)
+	testutil.Exec(t, id, "sh", "-c", `h="$H$(`+raw+`)"; f="/tmp/$h"
+		/bin/true `+mark("argument")+` "$h"
+		cp /bin/busybox "$f"; "$f" `+mark("program")+`
+		/bin/cat "$f" `+mark("file")+` >/dev/null
+		/bin/true `+mark("long")+` "$L"`)
 
-	marked := func(mark, kind string) func(liveAlert) bool {
+	marked := func(name, kind string) func(liveAlert) bool {
 		return func(a liveAlert) bool {
-			args := a.flat["process.args"]
-			list, _ := args.([]any)
-			for _, arg := range list {
-				if arg == "e2e-mark-"+mark+"." {
-					return a.get("rule.id") == "e2e_named" && a.get("eunomia.kind") == kind && a.get("container.id") == id
-				}
-			}
-			return false
+			args, _ := a.flat["process.args"].([]any)
+			return a.get("rule.id") == "e2e_named" && a.get("eunomia.kind") == kind && slices.Contains(args, any(mark(name)))
 		}
 	}
 	// What is not UTF-8 reads as replacement characters; everything else is whole, as JSON can escape it.
@@ -50,8 +43,8 @@ func (s *stage) hostileTextIsHarmless(t *testing.T) {
 
 	argument := s.await(t, "hostile argument", marked("argument", "exec"))
 	argument.want(t, map[string]string{
-		"process.args": "[/bin/true e2e-mark-argument. " + mended + "]", "process.args_truncated": "",
-		"container.labels.team": hostileText,
+		"process.args": "[/bin/true " + mark("argument") + " " + mended + "]", "process.args_truncated": "",
+		"container.id": id, "container.labels.team": hostileText,
 	})
 	program := s.await(t, "hostile program", marked("program", "exec"))
 	program.want(t, map[string]string{"process.name": mended, "process.executable": "/tmp/" + mended})

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"os"
 	"os/exec"
 	"strconv"
 	"strings"
@@ -43,7 +42,7 @@ func (s *stage) alertArrivesEverywhere(t *testing.T) {
 	t.Run("of a container", func(t *testing.T) {
 		const rule, severity = "shell_in_container", "medium"
 		before := s.metric(t, matchesSeries(rule, severity))
-		name := fmt.Sprintf("eunomia-e2e-shell-%d", os.Getpid())
+		name := unique("shell")
 		id, _ := testutil.RunContainer(t, testutil.ContainerOptions{
 			Name: name, Labels: map[string]string{"team": "e2e"}, Tty: true, Cmd: []string{"sh"},
 		})

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
@@ -42,13 +43,13 @@ rules:
   - id: e2e_act
     title: Marked act
     on: [exec, fork, exit, open]
-    condition: process.args.exists(a, a.contains("e2e-mark-"))
+    condition: process.args.exists(a, a.contains("MARK"))
     message: "{event.kind} {process.command_line} in {container.id}"
     severity: info
   - id: e2e_named
     title: Marked act in the test image
     on: [exec, fork, exit, open]
-    condition: process.args.exists(a, a.contains("e2e-mark-")) && container.image.name.endsWith("eunomia-test/busybox")
+    condition: process.args.exists(a, a.contains("MARK")) && container.image.name.endsWith("eunomia-test/busybox")
     message: "{event.kind} {process.command_line} in {container.name}"
     severity: info
 `
@@ -121,7 +122,7 @@ func consumeStream(t *testing.T, connection *nats.Conn, to *inbox) {
 func writeRules(t *testing.T) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "e2e.yaml")
-	if err := os.WriteFile(file, []byte(ownRules), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte(strings.ReplaceAll(ownRules, "MARK", markPrefix)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return file

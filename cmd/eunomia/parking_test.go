@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strconv"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,7 +19,7 @@ import (
 type lot struct {
 	*detector
 	t      *testing.T
-	known  map[string]*event.Container
+	known  sync.Map // id → *event.Container
 	alerts []string // the rules that raised them, in order
 	stop   context.CancelFunc
 	ended  chan struct{}
@@ -37,7 +38,7 @@ func newLot(t *testing.T, wait time.Duration) *lot {
 	if mistakes = append(mistakes, more...); len(mistakes) > 0 {
 		t.Fatal(mistakes)
 	}
-	l := &lot{t: t, known: map[string]*event.Container{}, ended: make(chan struct{})}
+	l := &lot{t: t, ended: make(chan struct{})}
 	l.detector = &detector{
 		engine: engine.New(program), parked: newParking(wait),
 		lost: func() uint64 { return 0 }, latency: func(time.Duration) {},
@@ -45,8 +46,8 @@ func newLot(t *testing.T, wait time.Duration) *lot {
 	}
 	l.parked.decide = l.decide
 	l.parked.refresh = func(e *event.Event) {
-		if c := l.known[e.Container.ID]; c != nil {
-			e.Container = c
+		if c, ok := l.known.Load(e.Container.ID); ok {
+			e.Container = c.(*event.Container)
 		}
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -71,7 +72,7 @@ func (l *lot) open(container string) bool {
 
 // arrive tells what a container's image is.
 func (l *lot) arrive(container, image string) {
-	l.known[container] = &event.Container{ID: container, State: event.MetadataKnown, ImageName: image}
+	l.known.Store(container, &event.Container{ID: container, State: event.MetadataKnown, ImageName: image})
 }
 
 // raised returns the rules that raised alerts, once everything has come to rest.

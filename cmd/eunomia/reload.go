@@ -123,6 +123,10 @@ func (s *server) reload(cause string) {
 		if err := rules.Print(s.env.stderr, diagnostics); err != nil {
 			s.logger.Warn("the mistakes could not be shown", "error", err)
 		}
+		if mistakes == 0 {
+			s.logger.Error("the new files hold no rule that is enabled: the old ones go on", "cause", cause)
+			return
+		}
 		s.logger.Error("the new rules have mistakes: the old ones go on", "cause", cause, "mistakes", mistakes,
 			"hint", `"eunomia rules check" names every mistake`)
 		return

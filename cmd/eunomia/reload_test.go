@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -69,7 +70,8 @@ rules:
   - {id: counted, title: Counted, on: [open], condition: 'file.path.startsWith("%s/mark")', severity: low}
   - {id: changing, title: Changing, on: [open], condition: 'file.path == "%s/%d"', severity: low}
 `, dir, dir, n)
-		if err := os.WriteFile(rules, []byte(text), 0o600); err != nil {
+		err := os.WriteFile(rules+".new", []byte(text), 0o600)
+		if err = errors.Join(err, os.Rename(rules+".new", rules)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -89,14 +91,14 @@ rules:
 				return
 			default:
 			}
-			for range 20 {
+			for range 10 {
 				_, err := os.Open(filepath.Join(dir, "mark"+strconv.Itoa(n)))
 				if err == nil {
 					panic("the file exists")
 				}
 				n++
 			}
-			time.Sleep(time.Millisecond)
+			time.Sleep(2 * time.Millisecond)
 		}
 	}()
 	for i := range reloads {
