@@ -18,11 +18,13 @@ import (
 // when a test says so. It must be made inside a synctest bubble.
 type lot struct {
 	*detector
-	t      *testing.T
-	known  sync.Map // id → *event.Container
+	t     *testing.T
+	known sync.Map // id → *event.Container
+	stop  context.CancelFunc
+	ended chan struct{}
+
+	mu     sync.Mutex
 	alerts []string // the rules that raised them, in order
-	stop   context.CancelFunc
-	ended  chan struct{}
 }
 
 const parkingRules = `
@@ -42,7 +44,11 @@ func newLot(t *testing.T, wait time.Duration) *lot {
 	l.detector = &detector{
 		engine: engine.New(program), parked: newParking(wait),
 		lost: func() uint64 { return 0 }, latency: func(time.Duration) {},
-		publish: func(a *event.Alert) { l.alerts = append(l.alerts, a.Rule.ID) },
+		publish: func(a *event.Alert) {
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			l.alerts = append(l.alerts, a.Rule.ID)
+		},
 	}
 	l.parked.decide = l.decide
 	l.parked.refresh = func(e *event.Event) {
@@ -78,7 +84,9 @@ func (l *lot) arrive(container, image string) {
 // raised returns the rules that raised alerts, once everything has come to rest.
 func (l *lot) raised() []string {
 	synctest.Wait()
-	return l.alerts
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.alerts)
 }
 
 func expect(t *testing.T, what string, got, want []string) {
