@@ -77,15 +77,19 @@ func (c *serverCollector) Collect(out chan<- prometheus.Metric) {
 	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
 		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
+	seconds := func(d *prometheus.Desc, v time.Duration, labels ...string) {
+		out <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, v.Seconds(), labels...)
+	}
 	gauge(buildInfo, 1, version)
 	c.sensor(counter, gauge)
-	c.rules(counter, gauge)
+	c.rules(counter, gauge, seconds)
 	c.enrichment(counter, gauge)
 }
 
 type (
 	counterFunc func(*prometheus.Desc, uint64, ...string)
 	gaugeFunc   func(*prometheus.Desc, float64, ...string)
+	secondsFunc func(*prometheus.Desc, time.Duration, ...string)
 )
 
 func (c *serverCollector) sensor(counter counterFunc, gauge gaugeFunc) {
@@ -138,7 +142,7 @@ func (c *serverCollector) sensor(counter counterFunc, gauge gaugeFunc) {
 	}
 }
 
-func (c *serverCollector) rules(counter counterFunc, gauge gaugeFunc) {
+func (c *serverCollector) rules(counter counterFunc, gauge gaugeFunc, seconds secondsFunc) {
 	s := c.server
 	for _, r := range s.detector.engine.Stats() {
 		if !r.Rule.Enabled {
@@ -151,7 +155,7 @@ func (c *serverCollector) rules(counter counterFunc, gauge gaugeFunc) {
 		counter(ruleErrors, r.Errors, id)
 		counter(ruleUnknowns, r.Unknowns, id)
 		counter(ruleSamples, r.Samples, id)
-		gauge(ruleSeconds, r.SampledTime.Seconds(), id)
+		seconds(ruleSeconds, r.SampledTime, id)
 	}
 	_, mistakes := s.reloads.state()
 	gauge(rulesLoaded, float64(len(infos(s.detector.engine.Program()))))

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"eunomia/engine"
@@ -146,7 +147,11 @@ func listen(address string) (net.Listener, error) {
 	}
 	l, err := net.Listen("tcp", address)
 	if err != nil {
-		return nil, hinted{fmt.Errorf("serve HTTP: %w", err), "another detector may be running; choose another --listen address, or --listen '' for none"}
+		hint := "give --listen host:port with an address of this machine, as in 127.0.0.1:8527, or '' for no HTTP"
+		if errors.Is(err, syscall.EADDRINUSE) {
+			hint = "another detector may be running; choose another --listen address, or --listen '' for none"
+		}
+		return nil, hinted{fmt.Errorf("serve HTTP: %w", err), hint}
 	}
 	return l, nil
 }
