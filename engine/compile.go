@@ -77,9 +77,10 @@ func (c *compiler) leave(e ast.Expr) closure {
 	}
 	p := celProgram{program}
 	return func(in *input) truth {
+		before := in.err // of an exception that failed earlier
 		t := p.test(in)
 		if t == isError {
-			in.failure, in.err = in.err, nil
+			in.failure, in.err = in.err, before
 		}
 		return t
 	}

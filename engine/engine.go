@@ -39,6 +39,7 @@ type Engine struct {
 	in      *input
 	matches []Match
 	pending []*entry
+	again   bool // the event under evaluation has been here before
 
 	candidates []uint64 // of the event under evaluation; see bucket
 }
@@ -127,7 +128,7 @@ func (x *Engine) Evaluate(e *event.Event) ([]Match, Pending) {
 		return nil, Pending{}
 	}
 	x.in.reset(e, false)
-	x.matches, x.pending = x.matches[:0], x.pending[:0]
+	x.matches, x.pending, x.again = x.matches[:0], x.pending[:0], false
 	if n%sampleEvery == 0 {
 		for i := range group.entries {
 			begin := time.Now()
@@ -151,7 +152,7 @@ func (x *Engine) Evaluate(e *event.Event) ([]Match, Pending) {
 // says what it was decided without.
 func (x *Engine) Decide(e *event.Event, p Pending, final bool) ([]Match, Pending) {
 	x.in.reset(e, final)
-	x.matches, x.pending = x.matches[:0], x.pending[:0]
+	x.matches, x.pending, x.again = x.matches[:0], x.pending[:0], true
 	for _, en := range p.entries {
 		x.run(en)
 	}
@@ -178,8 +179,11 @@ func (x *Engine) run(en *entry) {
 	}
 }
 
+// await leaves a rule pending. It is counted once, however often it is looked at again.
 func (x *Engine) await(en *entry) {
-	en.state.counters.unknowns.Add(1)
+	if !x.again {
+		en.state.counters.unknowns.Add(1)
+	}
 	x.pending = append(x.pending, en)
 }
 

@@ -201,6 +201,9 @@ rules:
 	never := arrived
 	never.State = event.MetadataPending
 	e.Container = &never
+	if _, still := x.Decide(e, kept, false); still.Empty() {
+		t.Error("nothing has arrived, and nothing is pending")
+	}
 	matches, pending = x.Decide(e, kept, true)
 	if got := ids(matches); !slices.Equal(got, []string{"waits_for_message", "otherwise"}) || !pending.Empty() {
 		t.Errorf("when it never arrives: %v", got)
@@ -212,7 +215,7 @@ rules:
 		t.Errorf("%+v", m)
 	}
 	if n := x.Stats()[1].Unknowns; n != 1 {
-		t.Errorf("%d unknowns counted", n)
+		t.Errorf("%d unknowns counted, want one however often it was looked at", n)
 	}
 }
 
@@ -252,6 +255,16 @@ func TestExceptions(t *testing.T) {
 	x.Evaluate(testEvents(t, map[string]any{"event.kind": "exec", "process.name": "bash"}))
 	if s := x.Stats()[0]; s.Errors != 1 || s.Matches != 1 || !strings.Contains(s.LastError, "debug") {
 		t.Errorf("%+v: the exception's error is counted and the rule fires", s)
+	}
+}
+
+func TestAnExceptionsErrorIsCountedWhateverALaterOneAbsorbs(t *testing.T) {
+	x := New(load(t, rule("r", "exec", `process.name == "bash"`, `    exceptions:
+      - {name: fails, reason: x, condition: 'container.labels["debug"] == "1"'}
+      - {name: absorbs, reason: x, condition: 'int(process.name) == 1 && process.pid == -1'}`)))
+	x.Evaluate(testEvents(t, map[string]any{"event.kind": "exec", "process.name": "bash", "process.pid": 7}))
+	if s := x.Stats()[0]; s.Errors != 1 || s.Matches != 1 {
+		t.Errorf("%+v", s)
 	}
 }
 

@@ -24,6 +24,7 @@ const (
 type part struct {
 	literal string
 	value   cel.Program
+	field   bool // value is a field by itself, which reads <none> when it is empty
 }
 
 // render writes the message. It is complete unless a value has not arrived yet.
@@ -39,7 +40,7 @@ func render(parts []part, in *input) (message string, complete bool) {
 		if types.IsUnknown(v) {
 			complete = false
 		}
-		if err != nil {
+		if err != nil || p.field && v == types.String("") {
 			b = append(b, "<none>"...)
 		} else {
 			b = appendValue(b, v)

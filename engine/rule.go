@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/google/cel-go/common/ast"
 	"github.com/google/cel-go/common/types"
 
 	"eunomia/event"
@@ -221,7 +222,7 @@ func (r *Rule) planFor(k event.Kind) (*plan, error) {
 		}
 		program, err := planProgram(r.message[i].forKind(k))
 		errs = append(errs, err)
-		p.message = append(p.message, part{value: program})
+		p.message = append(p.message, part{value: program, field: r.message[i].tree.Expr().Kind() == ast.SelectKind})
 	}
 	return p, errors.Join(errs...)
 }

@@ -235,6 +235,11 @@ func FromFields(values map[string]any) (*Event, []error) {
 			}
 		}
 	}
+	// As enrichment leaves them.
+	image(e).CommandLine = commandLine(image(e))
+	for _, a := range e.Process.Ancestors {
+		a.Image.CommandLine = commandLine(a.Image)
+	}
 	if e.Container.ID == "" && strings.TrimSpace(e.Container.Name) == "" {
 		e.Container.State = MetadataAbsent
 	}

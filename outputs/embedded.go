@@ -81,13 +81,13 @@ func StartEmbedded(ctx context.Context, c EmbeddedConfig, prefix string, env Env
 	}
 	e, err := startStored(ctx, c, prefix, env)
 	if err == nil {
-		env.Log.Info("nats_embedded", "url", e.ClientURL(), "stream", AlertStream, "dir", storeDir(env))
+		env.Log.Info("embedded NATS server runs", "url", e.ClientURL(), "stream", AlertStream, "dir", storeDir(env))
 		return e, nil
 	}
 	if ctx.Err() != nil {
 		return nil, err
 	}
-	env.Log.Error("alerts_kept_in_memory", "error", err, "max_bytes", min(c.MaxBytes, memoryLimit),
+	env.Log.Error("alerts are kept in memory only", "error", err, "max_bytes", min(c.MaxBytes, memoryLimit),
 		"hint", "alerts that nobody has read are lost when the detector stops: give it a state directory it can write, with --state-dir")
 	return startInMemory(ctx, c, prefix, env)
 }

@@ -56,13 +56,13 @@ type serverLog struct {
 }
 
 func (l *serverLog) Noticef(format string, v ...any) {
-	l.log.Debug("nats_server", "text", fmt.Sprintf(format, v...))
+	l.log.Debug("embedded NATS server complains", "text", fmt.Sprintf(format, v...))
 }
 func (l *serverLog) Warnf(format string, v ...any) {
-	l.log.Warn("nats_server", "text", fmt.Sprintf(format, v...))
+	l.log.Warn("embedded NATS server complains", "text", fmt.Sprintf(format, v...))
 }
 func (l *serverLog) Errorf(format string, v ...any) {
-	l.log.Warn("nats_server", "text", fmt.Sprintf(format, v...))
+	l.log.Warn("embedded NATS server complains", "text", fmt.Sprintf(format, v...))
 }
 func (l *serverLog) Debugf(string, ...any) {}
 func (l *serverLog) Tracef(string, ...any) {}

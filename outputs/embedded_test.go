@@ -160,7 +160,7 @@ func TestEmbeddedServerFallsBackToMemoryAndSaysSo(t *testing.T) {
 	for name, dir := range map[string]string{"no directory": "", "below a file": filepath.Join(file, "state")} {
 		t.Run(name, func(t *testing.T) {
 			w, d, url := embeddedIn(t, dir)
-			w.waitForLog(t, "level=ERROR msg=alerts_kept_in_memory")
+			w.waitForLog(t, `level=ERROR msg="alerts are kept in memory only"`)
 			w.waitForLog(t, "--state-dir")
 			info, err := streamAt(t, url).Info(t.Context())
 			if err != nil || info.Config.Storage != jetstream.MemoryStorage || info.Config.MaxBytes != memoryLimit || info.State.Msgs != 1 {
@@ -204,7 +204,7 @@ func TestEmbeddedServerWaitsForItsPortAndSaysWhoMayHaveIt(t *testing.T) {
 func TestEmbeddedServerKeepsItsLogToDebug(t *testing.T) {
 	w, _, _ := embeddedIn(t, t.TempDir())
 	for line := range strings.Lines(w.log.String()) {
-		if strings.Contains(line, "msg=nats_server") && !strings.Contains(line, "level=DEBUG") {
+		if strings.Contains(line, `msg="embedded NATS server complains"`) && !strings.Contains(line, "level=DEBUG") {
 			t.Error(line)
 		}
 	}

@@ -61,7 +61,7 @@ func (c *NATSConfig) connect(env Env) (*nats.Conn, error) {
 	if err != nil {
 		return nil, hinted(fmt.Errorf("connect to %s: %w", where, scrub(err, secrets)), natsHint(err, where))
 	}
-	env.Log.Info("nats_connected", "server", place(conn.ConnectedUrl()))
+	env.Log.Info("NATS connected", "server", place(conn.ConnectedUrl()))
 	return conn, nil
 }
 
@@ -100,7 +100,7 @@ func connection(env Env, where string, secrets []string, timeout time.Duration) 
 			return
 		}
 		logged = time.Now()
-		log.Warn("nats_trouble", "what", what, "error", scrub(err, secrets), "server", where, "hint", natsHint(err, where))
+		log.Warn("NATS trouble", "what", what, "error", scrub(err, secrets), "server", where, "hint", natsHint(err, where))
 	}
 	return []nats.Option{
 		nats.Name("eunomia " + env.Node),
@@ -115,7 +115,7 @@ func connection(env Env, where string, secrets []string, timeout time.Duration) 
 		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { trouble("unreachable", err) }),
 		nats.ReconnectHandler(func(c *nats.Conn) {
 			logged = time.Time{}
-			log.Info("nats_reconnected", "server", place(c.ConnectedUrl()))
+			log.Info("NATS reconnected", "server", place(c.ConnectedUrl()))
 		}),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { trouble("refused", err) }),
 	}

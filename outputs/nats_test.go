@@ -220,7 +220,7 @@ func TestNATSWaitsForAServerThatComesLaterAndForOneThatComesBack(t *testing.T) {
 	d.Publish(alert(3, event.High))
 	w.waitFor(t, "nats", delivered, 3)
 	testutil.Eventually(t, patience, func() bool { return slices.Contains(in.ids(), "alert-00003") }, "an alert after the restart")
-	w.waitForLog(t, "nats_reconnected")
+	w.waitForLog(t, "NATS reconnected")
 }
 
 func TestNATSDropsWhatTheServerWillNeverTake(t *testing.T) {

@@ -83,7 +83,7 @@ func (r *retry) Send(ctx context.Context, alerts []*event.Alert) (int, error) {
 				r.pause.Reset()
 				continue
 			case time.Since(began) >= r.retryFor || r.maxAttempts > 0 && attempts >= r.maxAttempts:
-				r.log.Warn("alert_given_up", "alert", alerts[settled].ID, "rule", alerts[settled].Rule.ID, "attempts", attempts, "error", err)
+				r.log.Warn("an alert is given up", "alert", alerts[settled].ID, "rule", alerts[settled].Rule.ID, "attempts", attempts, "error", err)
 				r.tally.count(droppedExpired, 1)
 				settled, attempts = settled+1, 0
 				if settled == len(alerts) {
@@ -136,13 +136,13 @@ func (r *retry) failed(err error, pause time.Duration) {
 		r.hints = append(r.hints, hint)
 	}
 	r.logged = time.Now()
-	r.log.Warn("output_failing", "error", err, "hint", hint, "failures", r.failures, "next_attempt", pause.Round(time.Millisecond))
+	r.log.Warn("an output fails", "error", err, "hint", hint, "failures", r.failures, "next_attempt", pause.Round(time.Millisecond))
 }
 
 func (r *retry) recovered() {
 	r.pause.Reset()
 	if r.failures > 0 {
-		r.log.Info("output_recovered", "failures", r.failures)
+		r.log.Info("an output works again", "failures", r.failures)
 	}
 	r.failures, r.hints = 0, nil
 }
@@ -154,7 +154,7 @@ func (r *retry) refuse(a *event.Alert, err error) {
 	if time.Since(r.refused) < logEvery {
 		return
 	}
-	r.log.Warn("alert_refused", "alert", a.ID, "rule", a.Rule.ID, "error", err, "hint", hintOf(err), "refused", r.unlogged)
+	r.log.Warn("a receiver refused an alert", "alert", a.ID, "rule", a.Rule.ID, "error", err, "hint", hintOf(err), "refused", r.unlogged)
 	r.refused, r.unlogged = time.Now(), 0
 }
 

@@ -50,10 +50,10 @@ func TestRetryWaitsLongerEachTimeAndKeepsTheOrder(t *testing.T) {
 			t.Errorf("counted %v retries", n)
 		}
 		log := w.log.String()
-		if n := strings.Count(log, "output_failing"); n < 1 || n > 2 {
+		if n := strings.Count(log, "an output fails"); n < 1 || n > 2 {
 			t.Errorf("%d lines about it in the log, want one a minute", n)
 		}
-		if !strings.Contains(log, "output_recovered") {
+		if !strings.Contains(log, "an output works again") {
 			t.Error("the recovery is not in the log")
 		}
 	})
