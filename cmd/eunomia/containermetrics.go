@@ -43,6 +43,7 @@ func newContainerCollector(groups func() ([]probes.CgroupStats, error), containe
 
 type containerTotals struct {
 	id, name string
+	group    uint64 // its last control group, for a name that comes after the last counts
 	events   map[string]uint64
 	bytes    [2]uint64 // read, written
 	syscalls map[string]uint64
@@ -54,12 +55,14 @@ func (c *containerCollector) Describe(chan<- *prometheus.Desc) {}
 
 // Collect reads the kernel's counters.
 func (c *containerCollector) Collect(out chan<- prometheus.Metric) {
+	// Read under the lock: with counters older than those of a scrape at the same time,
+	// everything would seem to have begun anew.
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	groups, err := c.groups()
 	if err != nil {
 		return
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	now := time.Now()
 	next := make(map[uint64]probes.CgroupStats, len(groups))
 	for _, g := range groups {
@@ -77,6 +80,7 @@ func (c *containerCollector) Collect(out chan<- prometheus.Metric) {
 			c.forget(id)
 			continue
 		}
+		t.baptize(c.containerOf)
 		for kind, n := range t.events {
 			out <- prometheus.MustNewConstMetric(containerEvents, prometheus.CounterValue, float64(n), id, t.name, kind)
 		}
@@ -109,8 +113,19 @@ func (c *containerCollector) total(g probes.CgroupStats, now time.Time) *contain
 	if name != "" {
 		t.name = name
 	}
-	t.seen = now
+	t.seen, t.group = now, g.ID
 	return t
+}
+
+// baptize asks again for a name that was not known at the last counts: a container can
+// end before the runtime has told of it.
+func (t *containerTotals) baptize(containerOf func(uint64) *event.Container) {
+	if t.name != "" || t.id == "" || t.id == "other" {
+		return
+	}
+	if ct := containerOf(t.group); ct != nil {
+		t.name = ct.Name
+	}
 }
 
 func short(c *event.Container) string { return c.ID[:min(12, len(c.ID))] }

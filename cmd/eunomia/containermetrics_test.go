@@ -192,3 +192,15 @@ func TestAContainerThatIsGoneIsForgottenAndTheHostIsNot(t *testing.T) {
 		}
 	})
 }
+
+func TestAContainerIsNamedAfterItsLastCounts(t *testing.T) {
+	name := ""
+	f := &fakeGroups{now: []probes.CgroupStats{{ID: 2, Exec: 3, Removed: true}}}
+	c := newContainerCollector(func() ([]probes.CgroupStats, error) { return f.now, f.err },
+		func(uint64) *event.Container { return &event.Container{ID: "000000000002-and-more", Name: name} })
+	scrape(t, c)
+	f.now, name = nil, "late"
+	if n := scrape(t, c)["container_events_total{000000000002,late,exec}"]; n != 3 {
+		t.Errorf("%v execs under the name that came late", n)
+	}
+}

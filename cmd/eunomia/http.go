@@ -30,7 +30,9 @@ func (s *server) serveHTTP(ctx context.Context, l net.Listener) error {
 		Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second,
 		WriteTimeout: 30 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
 	}
+	ended := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
+		defer close(ended)
 		grace, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
 		if h.Shutdown(grace) != nil {
@@ -41,6 +43,7 @@ func (s *server) serveHTTP(ctx context.Context, l net.Listener) error {
 	if err := h.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
+	<-ended // what a scrape under way reads must not be closed
 	return nil
 }
 

@@ -70,7 +70,7 @@ func (p *parking) run(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
-			p.each(func(*parked) bool { return true })
+			p.decideAll()
 			return
 		case id := <-p.arrived:
 			p.settle(id, p.take(id), func(*parked) bool { return false })
@@ -88,6 +88,9 @@ func (p *parking) take(id string) []*parked {
 	p.count -= len(items)
 	return items
 }
+
+// decideAll decides everything on what is known.
+func (p *parking) decideAll() { p.each(func(*parked) bool { return true }) }
 
 func (p *parking) each(final func(*parked) bool) {
 	p.mu.Lock()

@@ -2,11 +2,11 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"eunomia/engine"
@@ -29,13 +29,25 @@ type reloads struct {
 
 	mu       sync.Mutex
 	hash     string
-	mistakes int // in the last files that were read, whether they run or not
+	mistakes int    // in the last files that were read, whether they run or not
+	refused  string // what was wrong with them, when they were refused
 }
 
 func (r *reloads) record(p *engine.Program, mistakes int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.hash, r.mistakes = p.Hash, mistakes
+	r.hash, r.mistakes, r.refused = p.Hash, mistakes, ""
+}
+
+// refuse records that rules with these mistakes do not run; false when that was so
+// already: a change beside the rule files is no reason to say it again.
+func (r *reloads) refuse(p *engine.Program, diagnostics []rules.Diagnostic, mistakes int) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	key := fmt.Sprintln(p.Hash, diagnostics)
+	first := r.refused != key
+	r.refused, r.mistakes = key, max(mistakes, 1)
+	return first
 }
 
 func (r *reloads) state() (hash string, mistakes int) {
@@ -46,8 +58,6 @@ func (r *reloads) state() (hash string, mistakes int) {
 
 // watchRules reloads the rules on SIGHUP and when a file changes, until ctx ends.
 func (s *server) watchRules(ctx context.Context) error {
-	hangup, stop := s.env.signals(syscall.SIGHUP)
-	defer stop()
 	watcher, err := fsnotify.NewWatcher()
 	if err != nil {
 		s.logger.Warn("rule files are not watched; SIGHUP still reloads them", "error", err)
@@ -55,7 +65,7 @@ func (s *server) watchRules(ctx context.Context) error {
 			select {
 			case <-ctx.Done():
 				return nil
-			case <-hangup:
+			case <-s.hangup:
 				s.reload("SIGHUP")
 			}
 		}
@@ -68,7 +78,7 @@ func (s *server) watchRules(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-hangup:
+		case <-s.hangup:
 			s.reload("SIGHUP")
 			s.watchPaths(watcher)
 		case <-watcher.Events:
@@ -116,10 +126,10 @@ func (s *server) reload(cause string) {
 		return
 	}
 	if mistakes > 0 || len(infos(program)) == 0 {
+		if !s.reloads.refuse(program, diagnostics, mistakes) && cause != "SIGHUP" {
+			return
+		}
 		s.reloads.bad.Add(1)
-		s.reloads.mu.Lock()
-		s.reloads.mistakes = max(mistakes, 1)
-		s.reloads.mu.Unlock()
 		if err := rules.Print(s.env.stderr, diagnostics); err != nil {
 			s.logger.Warn("the mistakes could not be shown", "error", err)
 		}

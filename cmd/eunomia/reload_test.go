@@ -12,7 +12,9 @@ import (
 	"testing"
 	"time"
 
+	"eunomia/engine"
 	"eunomia/internal/testutil"
+	"eunomia/rules"
 )
 
 // startServer starts a detector with a configuration and waits until events flow.
@@ -129,4 +131,29 @@ rules:
 		t.Errorf("%v reloads were refused", refused)
 	}
 	t.Logf("%d opens in %v reloads", n, done())
+}
+
+func TestTheSameMistakesAreToldOnce(t *testing.T) {
+	load := func(text string) (*engine.Program, []rules.Diagnostic) {
+		set, found := rules.LoadSources([]rules.Source{{Name: "a.yaml", Data: []byte(text)}}, rules.Options{})
+		p, more := engine.Compile(set, engine.Limits{})
+		return p, append(found, more...)
+	}
+	const wrong = "rules: [{id: one, title: One, on: [open], severity: low, condition: file.nam == 'x'}]\n"
+	var r reloads
+	p, found := load(wrong)
+	if len(found) != 1 || !r.refuse(p, found, 1) {
+		t.Fatalf("the first time, it is told: %v", found)
+	}
+	if p, found = load(wrong); r.refuse(p, found, 1) {
+		t.Error("told again, though nothing changed")
+	}
+	if p, found = load("rules: [{id: one, title: One, on: [open], severity: low, condition: file.nme == 'x'}]\n"); !r.refuse(p, found, 1) {
+		t.Error("another mistake is not told")
+	}
+	good, _ := load("rules: []\n")
+	r.record(good, 0)
+	if !r.refuse(p, found, 1) {
+		t.Error("a mistake that came back is not told")
+	}
 }

@@ -197,7 +197,7 @@ func (w *eventWriter) write(e *event.Event) error {
 	for _, c := range w.tracker.columns {
 		value := c.value(e)
 		if w.format == "csv" && c.title == timeColumn.title {
-			value = e.When().Format(time.RFC3339Nano)
+			value = e.When().Format("2006-01-02T15:04:05.000000000Z07:00")
 		}
 		w.row = append(w.row, value)
 	}
@@ -214,6 +214,9 @@ func (w *eventWriter) writeRow() error {
 	for i, v := range w.row {
 		v = event.Printable(v)
 		if width := w.tracker.columns[i].width; width > 0 {
+			if r := []rune(v); len(r) > width {
+				v = string(r[:width-1]) + "…"
+			}
 			fmt.Fprintf(w.out, "%-*s ", width, v)
 		} else {
 			_, _ = w.out.WriteString(v) // a bufio.Writer keeps its error

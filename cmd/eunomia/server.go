@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"path/filepath"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -67,6 +66,7 @@ rule file, reloads the rules.`,
 type server struct {
 	env      *env
 	config   config
+	hangup   <-chan os.Signal // asks for a reload of the rules
 	logger   *slog.Logger
 	sources  ruleSources
 	sensor   *probes.Sensor
@@ -81,9 +81,17 @@ type server struct {
 
 // serve runs the detector until it is told to stop.
 func serve(e *env, conf config) (err error) {
+	log := newSteadyLog(e.stderr)
+	defer log.close()
+	steady := *e
+	steady.stderr = log
+	e = &steady
 	ctx, stop := e.untilInterrupted()
 	defer stop()
-	s := &server{env: e, config: conf, logger: e.logger(slog.Level(conf.LogLevel))}
+	// From the first to the last: a hangup that nobody takes would end the detector.
+	hangup, ignore := e.signals(syscall.SIGHUP)
+	defer ignore()
+	s := &server{env: e, config: conf, hangup: hangup, logger: e.logger(slog.Level(conf.LogLevel))}
 
 	// First everything that can be wrong without touching the kernel.
 	program, err := s.loadRules()
@@ -162,9 +170,9 @@ func (s *server) stateDir() (string, error) {
 	dir := s.config.StateDir
 	err := os.MkdirAll(dir, 0o700)
 	if err == nil {
-		probe := filepath.Join(dir, ".writable")
-		if err = os.WriteFile(probe, nil, 0o600); err == nil {
-			return dir, os.Remove(probe)
+		var probe *os.File
+		if probe, err = os.CreateTemp(dir, ".writable-"); err == nil {
+			return dir, errors.Join(probe.Close(), os.Remove(probe.Name()))
 		}
 	}
 	fallback, tempErr := os.MkdirTemp("", "eunomia-")
@@ -268,7 +276,9 @@ func (s *server) run(ctx context.Context, listener net.Listener) error {
 	err := s.sensor.Run(ctx, s.detector.handle)
 	s.logger.Info("stopping")
 	stopAround()
-	if waited := g.Wait(); !errors.Is(waited, context.Canceled) {
+	waited := g.Wait()
+	s.detector.parked.decideAll() // what came after the lot had ended with a part that failed
+	if !errors.Is(waited, context.Canceled) {
 		err = errors.Join(err, waited)
 	}
 	return err

@@ -56,14 +56,14 @@ var (
 	timeColumn = column{"TIME", 12, func(e *event.Event) string { return time.Unix(0, e.Time).Format("15:04:05.000") }}
 	kindColumn = column{"KIND", 7, func(e *event.Event) string { return e.Kind.String() }}
 	pidColumn  = column{"PID", 7, func(e *event.Event) string { return strconv.Itoa(int(e.Task.PID)) }}
-	nameColumn = column{"NAME", 16, func(e *event.Event) string { return e.Process.Image.Name }}
+	nameColumn = column{"NAME", 18, func(e *event.Event) string { return e.Process.Image.Name }}
 	userColumn = column{"USER", 8, func(e *event.Event) string {
 		if e.Users.Effective != "" {
 			return e.Users.Effective
 		}
 		return strconv.FormatUint(uint64(e.Task.EUID), 10)
 	}}
-	containerColumn = column{"CONTAINER", 14, func(e *event.Event) string {
+	containerColumn = column{"CONTAINER", 18, func(e *event.Event) string {
 		switch {
 		case e.Container == nil || e.Container.ID == "":
 			return "-"
@@ -72,7 +72,7 @@ var (
 		}
 		return short(e.Container)
 	}}
-	resultColumn = column{"RESULT", 11, func(e *event.Event) string {
+	resultColumn = column{"RESULT", 13, func(e *event.Event) string {
 		if e.Failed() || e.Undecided() {
 			return event.ErrnoName(-e.Return)
 		}
