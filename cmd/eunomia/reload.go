@@ -145,5 +145,6 @@ func (s *server) reload(cause string) {
 	s.detector.engine.Swap(program)
 	s.reloads.record(program, 0)
 	s.reloads.good.Add(1)
+	returnGarbage()
 	s.logger.Info("rules reloaded", "cause", cause, "rules", len(infos(program)), "hash", program.Hash)
 }
