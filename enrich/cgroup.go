@@ -24,7 +24,7 @@ type Cgroups struct {
 const (
 	maxCgroups     = 65536
 	maxCgroupsGone = 4096
-	keepCgroup     = 30 * time.Second // a removed group's late events
+	keepCgroup     = 5 * time.Minute // a removed group's late events, and its counters at the next scrape
 	retryCgroup    = time.Second
 	maxRetries     = 3
 )

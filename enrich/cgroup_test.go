@@ -227,7 +227,7 @@ func TestRemovedGroupsAreForgottenAndTheirContainersEnd(t *testing.T) {
 	if s := n.Stats(); s.Cgroups != 101 { // and group 0 of the events' own process
 		t.Fatalf("%d groups", s.Cgroups)
 	}
-	w.now += 31 * second
+	w.now += int64(keepCgroup) + second
 	w.makeCgroup(1000, "/docker/"+idA)
 	if s := n.Stats(); s.Cgroups != 2 || len(n.containers.goneList) != 100 {
 		t.Errorf("%d groups, %d ended containers", s.Cgroups, len(n.containers.goneList))

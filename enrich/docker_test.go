@@ -230,7 +230,7 @@ func TestCreateStartRenameAndDestroy(t *testing.T) {
 	eventually(t, "the new name", func() bool { return w.open(inContainer(idA)).Container.Name == "second" })
 	d.tell("destroy", idA)
 	w.removeCgroup(cgroupFor(idA), "")
-	w.now += 31 * second
+	w.now += int64(keepCgroup) + second
 	w.removeCgroup(0, "")
 	eventually(t, "the end", func() bool {
 		w.n.containers.mu.Lock()
