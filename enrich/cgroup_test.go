@@ -1,6 +1,7 @@
 package enrich
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -93,7 +94,7 @@ func TestAGroupIsFoundByItsNumber(t *testing.T) {
 	testutil.Require(t, "root")
 	mount := findV2("")
 	if mount == "" {
-		t.Skip("no cgroup2 mount")
+		testutil.Missing(t, "docker", errors.New("no cgroup2 mount"))
 	}
 	base := filepath.Join(mount, "eunomia-test-"+fmt.Sprint(os.Getpid()))
 	dir := filepath.Join(base, "docker-"+idA+".scope")
@@ -308,7 +309,7 @@ func TestNumbersOfRealGroupsAreFileHandles(t *testing.T) {
 	testutil.Require(t, "root")
 	mount := findV2("")
 	if mount == "" {
-		t.Skip("no cgroup2 mount")
+		testutil.Missing(t, "docker", errors.New("no cgroup2 mount"))
 	}
 	if _, err := pathOfHandle(mount, 1<<62); err != unix.ESTALE { //nolint:errorlint // an errno as the kernel gives it
 		t.Errorf("a group that does not exist: %v", err)

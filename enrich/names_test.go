@@ -94,7 +94,7 @@ func chroot(t *testing.T, dir string) (pid uint32, start uint64) {
 	testutil.Require(t, "root")
 	busybox, err := os.ReadFile("/bin/busybox")
 	if err != nil {
-		t.Skipf("needs a static busybox: %v", err)
+		testutil.Missing(t, "docker", err)
 	}
 	if err := os.WriteFile(filepath.Join(dir, "sleep"), busybox, 0o755); err != nil {
 		t.Fatal(err)
@@ -144,7 +144,7 @@ func TestContainersOwnNames(t *testing.T) {
 		}, "", true},
 		{"a device", func(t *testing.T, etc string) {
 			if err := syscall.Mknod(etc+"/passwd", syscall.S_IFCHR|0o666, 5<<8); err != nil {
-				t.Skip(err)
+				testutil.Missing(t, "docker", err)
 			}
 		}, "", true},
 		{"a huge file", func(t *testing.T, etc string) {

@@ -2,12 +2,14 @@ package probes
 
 import (
 	"encoding/binary"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"testing"
 
 	"eunomia/event"
+	"eunomia/internal/testutil"
 
 	"golang.org/x/sys/unix"
 )
@@ -95,7 +97,7 @@ func TestCallsThroughThe32BitEntryAreTheSameKinds(t *testing.T) {
 	w := watch(t, Options{})
 	cmd := exec.Command(path)
 	if _, exited := cmd.Run().(*exec.ExitError); !exited { //nolint:errorlint // Run does not wrap
-		t.Skip("the kernel does not run 32-bit programs")
+		testutil.Missing(t, "bpf", errors.New("the kernel does not run 32-bit programs"))
 	}
 	exit := w.expect(t, "exit", is(event.Exit, cmd.Process.Pid))
 	equal(t, "exit code", exit.Exit.Code, 5)

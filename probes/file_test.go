@@ -9,6 +9,7 @@ import (
 	"unsafe"
 
 	"eunomia/event"
+	"eunomia/internal/testutil"
 
 	"golang.org/x/sys/unix"
 )
@@ -73,7 +74,7 @@ func TestEveryCallThatOpensIsAnOpen(t *testing.T) {
 				t.Run(test.name, func(t *testing.T) {
 					fd, err := test.open()
 					if err != nil {
-						t.Skipf("%s: %v", test.action, err)
+						t.Fatalf("%s: %v", test.action, err)
 					}
 					defer unix.Close(fd)
 					e := w.opened(t, test.action, test.path)
@@ -111,7 +112,12 @@ func openCalls(dirFD int, dir string) []openCall {
 			if err != nil {
 				return -1, err
 			}
-			return unix.OpenByHandleAt(dirFD, handle, unix.O_RDONLY)
+			mount, err := unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY, 0) // a reference such as dirFD is not enough
+			if err != nil {
+				return -1, err
+			}
+			defer unix.Close(mount)
+			return unix.OpenByHandleAt(mount, handle, unix.O_RDONLY)
 		}, event.OpenRead, false},
 		{"through a symbolic link", "openat", file("c"), func() (int, error) {
 			if err := os.Symlink(file("c"), file("link")); err != nil && !os.IsExist(err) {
@@ -273,7 +279,7 @@ func TestOverlayLayers(t *testing.T) {
 	merged := filepath.Join(base, "merged")
 	options := fmt.Sprintf("lowerdir=%[1]s/lower,upperdir=%[1]s/upper,workdir=%[1]s/work", base)
 	if err := unix.Mount("overlay", merged, "overlay", 0, options); err != nil {
-		t.Skipf("no overlayfs: %v", err)
+		testutil.Missing(t, "bpf", err)
 	}
 	defer func() { _ = unix.Unmount(merged, unix.MNT_DETACH) }()
 	if err := os.WriteFile(filepath.Join(merged, "dropped"), nil, 0o644); err != nil {

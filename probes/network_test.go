@@ -1,6 +1,7 @@
 package probes
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"eunomia/event"
+	"eunomia/internal/testutil"
 
 	"golang.org/x/sys/unix"
 )
@@ -72,7 +74,7 @@ func TestConnectionOverIP(t *testing.T) {
 			w := watch(t, Options{Kinds: networkKinds})
 			server, client := socket(t, test.listen, unix.SOCK_STREAM), socket(t, test.dial, unix.SOCK_STREAM)
 			if err := unix.Bind(server, test.bind); err != nil {
-				t.Skipf("bind: %v", err)
+				testutil.Missing(t, "bpf", err)
 			}
 			if err := unix.Listen(server, 17); err != nil {
 				t.Fatal(err)
@@ -142,7 +144,7 @@ func TestConnectInProgress(t *testing.T) {
 	fd := socket(t, unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK)
 	err := unix.Connect(fd, to)
 	if err != unix.EINPROGRESS {
-		t.Skipf("connect did not wait: %v", err)
+		testutil.Missing(t, "bpf", err)
 	}
 	e := w.network(t, event.Connect, fd)
 	equal(t, "result", e.Return, -int64(unix.EINPROGRESS))
@@ -213,7 +215,7 @@ func TestSendingThatConnects(t *testing.T) {
 		client := socket(t, unix.AF_INET, unix.SOCK_STREAM)
 		t.Run(call, func(t *testing.T) {
 			if err := send(client); err != nil {
-				t.Skipf("fast open: %v", err) // net.ipv4.tcp_fastopen
+				testutil.Missing(t, "bpf", err) // net.ipv4.tcp_fastopen
 			}
 			e := w.network(t, event.Connect, client)
 			equal(t, "call", e.Action, call)
@@ -292,7 +294,7 @@ func TestBindThatFails(t *testing.T) {
 	w := watch(t, Options{Kinds: networkKinds})
 	fd := socket(t, unix.AF_INET, unix.SOCK_STREAM)
 	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{192, 0, 2, 1}, Port: 4444}); err == nil {
-		t.Skip("192.0.2.1 is ours")
+		testutil.Missing(t, "bpf", errors.New("192.0.2.1 is an address of this machine"))
 	}
 	e := w.network(t, event.Bind, fd)
 	equal(t, "address", at(e.Network.Source), netip.MustParseAddrPort("192.0.2.1:4444"))

@@ -31,7 +31,7 @@ func BusyboxImage(t testing.TB) string {
 	t.Helper()
 	Require(t, "docker")
 	if err := busyboxImage(); errors.Is(err, errNoBusybox) {
-		missing(t, "docker", err)
+		Missing(t, "docker", err)
 	} else if err != nil {
 		t.Fatalf("make image %s: %v", Image, err)
 	}
@@ -143,7 +143,7 @@ func BusyboxRoot(t testing.TB) string {
 	Require(t, "root")
 	archive, err := busyboxRootfs()
 	if errors.Is(err, errNoBusybox) {
-		missing(t, "docker", err)
+		Missing(t, "docker", err)
 	} else if err != nil {
 		t.Fatalf("make root file system: %v", err)
 	}

@@ -32,12 +32,14 @@ func Require(t testing.TB, needs ...string) {
 			t.Fatalf("Require(%q): no such requirement; add it to requirements", need)
 		}
 		if err := check(); err != nil {
-			missing(t, need, err)
+			Missing(t, need, err)
 		}
 	}
 }
 
-func missing(t testing.TB, need string, err error) {
+// Missing skips a test that found only while running that the machine lacks something,
+// as Require does: where EUNOMIA_REQUIRE names the need, that is a failure.
+func Missing(t testing.TB, need string, err error) {
 	t.Helper()
 	if slices.Contains(strings.Split(os.Getenv("EUNOMIA_REQUIRE"), ","), need) {
 		t.Fatalf("EUNOMIA_REQUIRE names %s: %v", need, err)
