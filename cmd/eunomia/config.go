@@ -36,9 +36,9 @@ type sensorConfig struct {
 }
 
 type containersConfig struct {
-	Docker       bool     `toml:"docker"`        // ask the Docker API for names, images and labels
-	DockerHost   string   `toml:"docker_host"`   // e.g. unix:///run/user/1000/docker.sock; the usual socket when empty
-	MetadataWait duration `toml:"metadata_wait"` // how long a verdict may wait for them
+	Docker       bool             `toml:"docker"`        // ask the Docker API for names, images and labels
+	DockerHost   string           `toml:"docker_host"`   // e.g. unix:///run/user/1000/docker.sock; the usual socket when empty
+	MetadataWait outputs.Duration `toml:"metadata_wait"` // how long a verdict may wait for them
 }
 
 const (
@@ -52,7 +52,7 @@ func defaultConfig() config {
 		StateDir:     defaultStateDir,
 		DefaultRules: true,
 		Sensor:       sensorConfig{PriorityRing: 1 << 20, BulkRing: 8 << 20, Counters: true, ProcessBytes: 64 << 20},
-		Containers:   containersConfig{Docker: true, MetadataWait: duration(3 * time.Second)},
+		Containers:   containersConfig{Docker: true, MetadataWait: outputs.Duration(3 * time.Second)},
 		Outputs:      outputs.DefaultConfig(),
 	}
 }

@@ -112,7 +112,7 @@ func TestTheDocumentedDefaultsHold(t *testing.T) {
 			return // empty, or known to the output alone
 		}
 		want := fmt.Sprint(v.Interface())
-		if d, ok := v.Interface().(duration); ok {
+		if d, ok := v.Interface().(outputs.Duration); ok {
 			want = time.Duration(d).String()
 		}
 		got := documented[name]

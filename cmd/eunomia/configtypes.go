@@ -3,21 +3,7 @@ package main
 import (
 	"fmt"
 	"log/slog"
-	"time"
 )
-
-// duration is a time.Duration written as "3s" in the configuration.
-type duration time.Duration
-
-// UnmarshalText parses a duration such as 3s.
-func (d *duration) UnmarshalText(text []byte) error {
-	v, err := time.ParseDuration(string(text))
-	if err != nil {
-		return fmt.Errorf("%q is not a duration such as 3s", text)
-	}
-	*d = duration(v)
-	return nil
-}
 
 // logLevel is a slog.Level written as a word in the configuration.
 type logLevel slog.Level

@@ -23,7 +23,6 @@ type detector struct {
 	parked *parking
 
 	evaluated [event.NumKinds]atomic.Uint64
-	alerts    atomic.Uint64
 	latency   func(time.Duration)                // observes the time from act to alert
 	watch     atomic.Pointer[func(*event.Event)] // the self-test's, nil after it
 }
@@ -40,14 +39,10 @@ func (d *detector) handle(e *event.Event) {
 	d.evaluated[e.Kind].Add(1)
 	d.mu.Lock()
 	matches, pending := d.engine.Evaluate(e)
-	for i := range matches {
-		d.raise(e, &matches[i])
-	}
+	d.raise(e, matches)
 	if !pending.Empty() && !d.parked.add(e, pending) {
 		matches, _ = d.engine.Decide(e, pending.Clone(), true)
-		for i := range matches {
-			d.raise(e, &matches[i])
-		}
+		d.raise(e, matches)
 	}
 	d.mu.Unlock()
 	if d.raw != nil {
@@ -60,17 +55,15 @@ func (d *detector) decide(e *event.Event, p engine.Pending, final bool) engine.P
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	matches, pending := d.engine.Decide(e, p, final)
-	for i := range matches {
-		d.raise(e, &matches[i])
-	}
+	d.raise(e, matches)
 	return pending.Clone()
 }
 
-func (d *detector) raise(e *event.Event, m *engine.Match) {
-	d.alerts.Add(1)
-	a := event.NewAlert(e, m.Rule.Info, m.Message, event.Context{
-		Lost: d.lost(), Version: version, Decided: m.Decided, Suppressed: m.Suppressed,
-	})
-	d.publish(a)
-	d.latency(time.Duration(time.Now().UnixNano() - e.Time))
+func (d *detector) raise(e *event.Event, matches []engine.Match) {
+	for _, m := range matches {
+		d.publish(event.NewAlert(e, m.Rule.Info, m.Message, event.Context{
+			Lost: d.lost(), Version: version, Decided: m.Decided, Suppressed: m.Suppressed,
+		}))
+		d.latency(time.Duration(time.Now().UnixNano() - e.Time))
+	}
 }

@@ -41,6 +41,7 @@ var (
 
 	ruleEvaluations = desc("rule_evaluations_total", "Times that a rule was evaluated.", "rule")
 	ruleSuppressed  = desc("rule_suppressed_total", "Matches withheld by the rule's throttle.", "rule")
+	ruleEvicted     = desc("rule_throttle_evictions_total", "Throttle windows forgotten for want of room: what they withheld may alert again.", "rule")
 	ruleExcepted    = desc("rule_excepted_total", "Matches silenced by an exception.", "rule")
 	ruleErrors      = desc("rule_errors_total", "Evaluations that ended in an error.", "rule")
 	ruleUnknowns    = desc("rule_unknowns_total", "Evaluations that had to wait for metadata.", "rule")
@@ -151,6 +152,7 @@ func (c *serverCollector) rules(counter counterFunc, gauge gaugeFunc, seconds se
 		id := r.Rule.Info.ID
 		counter(ruleEvaluations, r.Evaluations, id)
 		counter(ruleSuppressed, r.Suppressed, id)
+		counter(ruleEvicted, r.Evicted, id)
 		counter(ruleExcepted, r.Excepted, id)
 		counter(ruleErrors, r.Errors, id)
 		counter(ruleUnknowns, r.Unknowns, id)

@@ -58,20 +58,17 @@ func (r *reloads) state() (hash string, mistakes int) {
 
 // watchRules reloads the rules on SIGHUP and when a file changes, until ctx ends.
 func (s *server) watchRules(ctx context.Context) error {
-	watcher, err := fsnotify.NewWatcher()
-	if err != nil {
+	var changes <-chan fsnotify.Event // nil, and so silent, when files cannot be watched
+	var troubles <-chan error
+	watch := func() {}
+	if watcher, err := fsnotify.NewWatcher(); err != nil {
 		s.logger.Warn("rule files are not watched; SIGHUP still reloads them", "error", err)
-		for {
-			select {
-			case <-ctx.Done():
-				return nil
-			case <-s.hangup:
-				s.reload("SIGHUP")
-			}
-		}
+	} else {
+		defer watcher.Close()
+		changes, troubles = watcher.Events, watcher.Errors
+		watch = func() { s.watchPaths(watcher) }
 	}
-	defer watcher.Close()
-	s.watchPaths(watcher)
+	watch()
 	due := time.After(settle) // for what has changed since the rules were loaded
 	since := time.Now()       // when the first change was seen that has not been looked at
 	for {
@@ -80,19 +77,19 @@ func (s *server) watchRules(ctx context.Context) error {
 			return nil
 		case <-s.hangup:
 			s.reload("SIGHUP")
-			s.watchPaths(watcher)
-		case <-watcher.Events:
+			watch()
+		case <-changes:
 			if due == nil {
 				since = time.Now()
 			}
 			due = time.After(min(settle, longestSettle-time.Since(since)))
-		case err := <-watcher.Errors:
+		case err := <-troubles:
 			s.logger.Warn("a change of rule files may have been missed; SIGHUP reloads them", "error", err)
 			due = time.After(settle)
 		case <-due:
 			due = nil
 			s.reload("file change")
-			s.watchPaths(watcher)
+			watch()
 		}
 	}
 }
